@@ -1,0 +1,1 @@
+"""harvester: complete, quota-exact replication of MLS data."""

@@ -1,0 +1,218 @@
+"""The ports and Protocols: what the rooms ask of each other and of the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import PurePath
+from typing import BinaryIO, Protocol
+
+from harvester.events import Event
+from harvester.model import Head, Page, PageRequest, RateSignal, Request, Response, Verdict, Walk
+
+# ------------------------------------------------------------------ ports to the outside
+
+
+class Clock(Protocol):
+    """Wall time for the record, monotonic time for durations."""
+
+    def now(self) -> datetime:
+        """Aware UTC. May jump in either direction (FAULTS C01): never subtract two of these to wait."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Rng(Protocol):
+    """Chance: jitter and identifiers."""
+
+    def uniform(self, low: float, high: float) -> float: ...
+
+    def hex(self, size: int) -> str:
+        """*size* random bytes as ``2 * size`` hexadecimal digits."""
+        ...
+
+
+class Resolver(Protocol):
+    """Host names to addresses."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """IP addresses as text, best first; never empty. Raises OSError when the name has none."""
+        ...
+
+
+class OutputFile(Protocol):
+    """A file being written, created by ``Fs.create``."""
+
+    def write(self, data: bytes) -> None:
+        """All of *data* or an error: short writes are continued or raised (FAULTS F01)."""
+        ...
+
+    def sync(self) -> None:
+        """Make what was written durable. After a failure the file must be abandoned (FAULTS F03)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class FileLock(Protocol):
+    """A kernel lock held by this process; it ends with the process at the latest."""
+
+    def release(self) -> None: ...
+
+
+class Fs(Protocol):
+    """The file system. Blocking: called from the store's worker thread, or at start and end of a run.
+
+    Every failure is a ``StorageError`` whose message names the path and the cause.
+    """
+
+    def make_directory(self, path: PurePath, *, private: bool = False) -> None:
+        """Create *path* and its parents; an existing directory is fine. *private*: mode 0700."""
+        ...
+
+    def create(self, path: PurePath) -> OutputFile:
+        """Create a new file; refuses an existing one and never follows a symlink (FAULTS E08)."""
+        ...
+
+    def create_if_absent(self, path: PurePath, data: bytes) -> bool:
+        """Create *path* holding *data*, whole and durable, unless it exists. False: it exists, nothing was done."""
+        ...
+
+    def replace(self, path: PurePath, data: bytes) -> None:
+        """Write *data* to *path* atomically and durably, over an older version if there is one."""
+        ...
+
+    def rename(self, source: PurePath, target: PurePath) -> None:
+        """Rename within a directory and make the new name durable."""
+        ...
+
+    def remove(self, path: PurePath) -> None:
+        """Remove a file; an absent one is fine."""
+        ...
+
+    def remove_tree(self, path: PurePath) -> None:
+        """Remove a directory and all below it; an absent one is fine."""
+        ...
+
+    def read(self, path: PurePath) -> bytes: ...
+
+    def open(self, path: PurePath) -> BinaryIO:
+        """Open for reading, unbuffered or buffered; the caller closes it."""
+        ...
+
+    def exists(self, path: PurePath) -> bool: ...
+
+    def size(self, path: PurePath) -> int: ...
+
+    def names(self, directory: PurePath) -> Sequence[str]:
+        """Names in *directory*, sorted; empty when it does not exist."""
+        ...
+
+    def walk(self, directory: PurePath) -> Iterator[PurePath]:
+        """Every regular file below *directory*, depth first, sorted; nothing when it does not exist."""
+        ...
+
+    def lock(self, path: PurePath) -> FileLock:
+        """Take an exclusive kernel lock. Raises ``Locked`` at once when another process holds it (FAULTS R09)."""
+        ...
+
+
+# ------------------------------------------------------------------ between the rooms
+
+
+class Transport(Protocol):
+    """Sends one request and returns one whole answer. Every layer of ``wire`` has this shape."""
+
+    async def send(self, request: Request) -> Response:
+        """The answer, whatever its status.
+
+        Raises ``RepeatError`` when there is no whole answer, ``GiveUpError``/``MendError`` when asking again is
+        useless, ``WaitError`` when it must not be asked now.
+        """
+        ...
+
+
+class Pager(Protocol):
+    """Says which pages may be asked for next. Fetches nothing and remembers nothing: position lives in PageRequest."""
+
+    def first(self, walk: Walk) -> PageRequest: ...
+
+    def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
+        """Pages that *page* proves to exist. All of them may be fetched at once. Empty: the walk has ended.
+
+        Args:
+            heads: one per record of *page*, computed when read; a pager that needs none costs none.
+        Raises:
+            ProtocolError: the page contradicts itself or the walk (a link to itself, FAULTS P01).
+            OrderViolated: the server does not keep the order the walk depends on (FAULTS P15).
+        """
+        ...
+
+    def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
+        """Which records of *page* this walk has not delivered before; None: all of them.
+
+        A keyset page begins with rows of the last value again; they are told by the keys in *request*'s state.
+        """
+        ...
+
+
+class Envelope(Protocol):
+    """Opens a response body: where a provider keeps records, next link and total."""
+
+    def open(self, response: Response, request: PageRequest, walk: Walk) -> Page:
+        """Raises ``ProtocolError`` when the body is not this envelope (FAULTS D08, D09, D12)."""
+        ...
+
+
+Judge = Callable[[Response], Verdict]
+"""Reads status, headers and body of an answer as the provider's contract tells; pure."""
+
+SignalReader = Callable[[Response, datetime], RateSignal]
+"""Reads what an answer says about the allowance; *datetime* is local aware UTC at receipt; pure."""
+
+Sink = Callable[[Event], None]
+"""Receives events as they happen, on the loop's thread; must not block."""
+
+
+class Auth(Protocol):
+    """Puts a credential on requests and renews it."""
+
+    async def authorize(self, request: Request) -> tuple[Request, str]:
+        """The request with credentials, and a mark of the credential used (never the credential itself)."""
+        ...
+
+    async def renew(self, mark: str) -> bool:
+        """The credential marked *mark* was refused. True: there is a newer one now, repeat once.
+
+        Single flight: concurrent callers with the same mark cause one renewal; a caller whose mark is
+        already old causes none (FAULTS A01, A05). False: this scheme cannot renew.
+        """
+        ...
+
+
+class AuthScheme(Protocol):
+    """The declaration of an auth scheme in a Provider; becomes an ``Auth`` when bound to credentials."""
+
+    def secrets(self) -> Sequence[str]:
+        """Names of the configuration keys that must hold a secret, e.g. ``("client_id", "client_secret")``."""
+        ...
+
+    def bind(self, credential: Credential, transport: Transport, clock: Clock) -> Auth:
+        """*transport* sends token requests: gated to the token URL's origin, and counted."""
+        ...
+
+
+class Credential(Protocol):
+    """The secrets of one source, masked in every repr."""
+
+    token_url: str | None  # override of the scheme's own
+    scope: str | None
+
+    def reveal(self, name: str) -> str | None:
+        """The secret configured as *name*; None when it is not configured."""
+        ...

@@ -1,0 +1,112 @@
+"""What happened, as frozen Structs. The engine emits them, ``report`` folds them, the CLI prints them.
+
+Tagged with ``event`` when written as JSON. Times are aware UTC, durations seconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
+    """Root of all events."""
+
+    at: datetime
+
+
+class SourceEvent(Event, frozen=True, kw_only=True):
+    source: str
+
+
+class ResourceEvent(SourceEvent, frozen=True, kw_only=True):
+    resource: str
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+    sources: tuple[str, ...]
+    out: str
+
+
+class ResourceStarted(ResourceEvent, frozen=True, kw_only=True, tag="resource_started"):
+    run: str  # e.g. 20260301T120000Z
+    mode: str
+    resumed: bool  # an unfinished run is continued
+    records: int = 0  # already committed by the earlier attempt
+    expected: int | None = None  # records the provider claims; None: it does not tell
+
+
+class PageFetched(ResourceEvent, frozen=True, kw_only=True, tag="page_fetched"):
+    walk: str
+    records: int  # new ones, after duplicates and quarantine
+    duplicates: int
+    bytes: int  # decoded body
+    seconds: float  # from admission to the last byte
+
+
+class Requested(SourceEvent, frozen=True, kw_only=True, tag="requested"):
+    """One request went on the wire, whatever became of it (tokens and repeats included)."""
+
+    status: int  # 0: no answer
+
+
+class Waiting(SourceEvent, frozen=True, kw_only=True, tag="waiting"):
+    """Nothing is sent for this credential until *until*."""
+
+    seconds: float
+    until: datetime
+    reason: str  # e.g. "window 20 per 60 s is full", "429 Retry-After 41"
+
+
+class Repeated(SourceEvent, frozen=True, kw_only=True, tag="repeated"):
+    """A request failed and will be sent again after *seconds*."""
+
+    reason: str
+    attempt: int
+    seconds: float
+
+
+class Quarantined(ResourceEvent, frozen=True, kw_only=True, tag="quarantined"):
+    walk: str
+    reason: str
+
+
+class Committed(ResourceEvent, frozen=True, kw_only=True, tag="committed"):
+    walk: str
+    number: int
+    rows: int
+    bytes: int  # on disk
+
+
+class WindowUse(Event, frozen=True, kw_only=True, tag="window_use"):
+    """How much of a credential's tightest window is used."""
+
+    source: str
+    used: int
+    limit: int
+    seconds: float
+
+
+class ResourceFinished(ResourceEvent, frozen=True, kw_only=True, tag="resource_finished"):
+    run: str
+    verdict: str  # complete | incomplete | failed | interrupted
+    reason: str  # "" when complete
+    records: int
+    bytes: int
+    requests: int
+    quarantined: int
+    seconds: float
+
+
+class SourceFailed(SourceEvent, frozen=True, kw_only=True, tag="source_failed"):
+    reason: str
+
+
+class Warned(SourceEvent, frozen=True, kw_only=True, tag="warned"):
+    message: str
+
+
+class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
+    exit_status: int
+    seconds: float

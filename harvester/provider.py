@@ -1,0 +1,42 @@
+"""Provider: the declaration of one provider, complete in one file of ``providers/``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from harvester.contracts import AuthScheme, Envelope, Judge, Pager, SignalReader
+from harvester.model import Budget, PageRequest, Resource, Walk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """How one API dialect is asked, read, judged and limited.
+
+    ``closing`` names the pager that reads what changed since an instant; None: the provider has no such
+    question and full runs end without a closing delta. ``anchor`` asks for the instant before the first
+    request when the provider's data, not its ``Date``, must tell it (IMS section 8); ``count`` asks only how
+    many records there are, where the contract allows that.
+    """
+
+    name: str
+    title: str  # for people: "Centris Data Distribution"
+    base_url: str | None  # None: must be configured
+    auth: AuthScheme
+    resources: tuple[Resource, ...]
+    pagers: Mapping[str, Pager]
+    full: str  # default pager of full walks
+    envelope: Envelope
+    judge: Judge
+    signals: SignalReader
+    budget: Budget
+    source: str  # where these rules come from
+    closing: str | None = None
+    overlap: float = 300.0  # seconds a delta starts before its watermark
+    timestamps: str = "iso"  # how instants are written in filters: iso (with Z), zoneless, spaced
+    anchor: Callable[[Walk], PageRequest] | None = None
+    count: Callable[[Walk], PageRequest] | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # on every data request
+    open_resources: bool = False  # names outside *resources* may be configured (OData)
+    options: frozenset[str] = field(default_factory=frozenset)  # source keys that only some providers take
+    timeout: float = 60.0  # read timeout, seconds

@@ -1,0 +1,1 @@
+"""Fakes for the ports we own."""
