@@ -153,6 +153,13 @@ class Pager(Protocol):
         """
         ...
 
+    def with_size(self, walk: Walk, request: PageRequest, size: int | None) -> PageRequest:
+        """*request* again, from the same position, for at most *size* records; None: for half as many.
+
+        The request itself when it cannot get any smaller.
+        """
+        ...
+
     def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
         """Which records of *page* this walk has not delivered before; None: all of them.
 
