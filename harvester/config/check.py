@@ -1,0 +1,130 @@
+"""What the schema alone cannot say: names that become paths, URLs that get credentials, things that must agree."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
+
+from harvester.config.schema import Config, SourceConfig
+from harvester.config.secrets import configured_secrets
+from harvester.config.typed import unknown_key
+from harvester.errors import ConfigError
+
+# Both become directory names and parts of URLs (FAULTS M03); a dot in a source name would split a --set path.
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_RESOURCE_NAME = re.compile(r"[A-Za-z0-9_$][A-Za-z0-9_.$-]{0,63}(?:/[A-Za-z0-9_$][A-Za-z0-9_.$-]{0,63}){0,4}")
+
+OPTION_KEYS = ("translations", "language", "lead_horizon", "api_version")
+"""Source keys that only some providers take; ``Provider.options`` names the ones a provider does."""
+
+
+def check_config(config: Config) -> None:
+    """Refuse a configuration that no run could use. Raises ConfigError naming the path."""
+    if not config.out:
+        raise ConfigError("is empty; name a directory", path="out")
+    if "://" in config.out:
+        raise ConfigError("must be a local directory; object stores are not supported yet", path="out")
+    if not config.sources:
+        raise ConfigError("no source is configured; add a [sources.NAME] table", path="sources")
+    seen: dict[str, str] = {}
+    for name, source in config.sources.items():
+        _check_name(name, seen)
+        _check_source(f"sources.{name}", source)
+
+
+def check_provider(source: str, provider: str, known: Collection[str]) -> None:
+    """Raises ConfigError when *provider* is none of *known*."""
+    if provider not in known:
+        path = f"sources.{source}.provider"
+        raise unknown_key(path, provider, known, what=f"there is no provider {provider!a}")
+
+
+def check_secrets(source: str, section: SourceConfig, needed: Sequence[str]) -> None:
+    """Raises ConfigError for the first of *needed* (configuration keys) that *section* does not set."""
+    present = configured_secrets(section)
+    for name in needed:
+        if name not in present:
+            example = f'{name} = {{ env = "{source.upper().replace("-", "_")}_{name.upper()}" }}'
+            raise ConfigError(
+                f"is missing; the provider needs it, for example: {example}", path=f"sources.{source}.{name}"
+            )
+
+
+def check_options(source: str, section: SourceConfig, granted: Collection[str]) -> None:
+    """Raises ConfigError for a key of ``OPTION_KEYS`` that is set though its provider does not take it."""
+    for key in OPTION_KEYS:
+        if key not in granted and getattr(section, key) is not None:
+            raise ConfigError("this provider has no such option", path=f"sources.{source}.{key}")
+
+
+def check_resource(source: str, name: str, known: Collection[str]) -> None:
+    """Raises ConfigError when *name* is none of the provider's resources."""
+    if name not in known:
+        raise unknown_key(f"sources.{source}.resources", name, known, what=f"there is no resource {name!a}")
+
+
+def check_source_names(names: Sequence[str], config: Config) -> None:
+    """Raises ConfigError when one of *names* (from ``--source``) is not configured."""
+    for name in names:
+        if name not in config.sources:
+            raise unknown_key("sources", name, config.sources, what=f"there is no source {name!a}")
+
+
+def _check_name(name: str, seen: dict[str, str]) -> None:
+    if not _SOURCE_NAME.fullmatch(name):
+        raise ConfigError(f"{name!a} cannot name a source; use letters, digits, _ and -", path="sources")
+    twin = seen.setdefault(name.lower(), name)
+    if twin != name:
+        # Their directories would be the same one on a file system that ignores case.
+        raise ConfigError(f"{twin} and {name} differ only in case", path="sources")
+
+
+def _check_source(path: str, source: SourceConfig) -> None:
+    for key in ("base_url", "token_url"):
+        url = getattr(source, key)
+        if url is not None:
+            _check_url(url, f"{path}.{key}")
+    for number, name in enumerate(source.resources):
+        _check_resource_name(name, f"{path}.resources[{number}]")
+    if len({table.name for table in source.resource}) < len(source.resource):
+        raise ConfigError("the same name stands in two tables", path=f"{path}.resource")
+    for number, table in enumerate(source.resource):
+        _check_resource_name(table.name, f"{path}.resource[{number}].name")
+    for number, window in enumerate(source.budget.windows):
+        if (window.requests is None) == (window.bytes is None):
+            raise ConfigError("say either requests or bytes", path=f"{path}.budget.windows[{number}]")
+
+
+def _check_resource_name(name: str, path: str) -> None:
+    if not _RESOURCE_NAME.fullmatch(name) or ".." in name:
+        raise ConfigError(f"{name!a} cannot name a resource", path=path)
+
+
+def _check_url(url: str, path: str) -> None:
+    """*url* itself stays out of the messages where it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as exc:
+        raise ConfigError(f"is not a URL ({exc})", path=path) from exc
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise ConfigError("holds characters a URL cannot hold", path=path)
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigError("must begin with https:// and a host name", path=path)
+    if "@" in parts.netloc:
+        raise ConfigError("holds a user name or password; use the keys for credentials", path=path)
+    if parts.query or parts.fragment:
+        raise ConfigError("must not hold a query (?) or a fragment (#)", path=path)
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ConfigError("must begin with https://; http is for this machine only (127.0.0.1, localhost)", path=path)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,138 @@
+"""Config and its sections: what a person may say, and the defaults when nothing is said.
+
+Every field is optional unless a comment says otherwise. Durations are seconds and may be written as text
+(``"2h"``, ``"1h30m"``); sizes are bytes and may be written as text (``"128MiB"``). ``load`` turns both into numbers.
+A program that embeds harvester may build these Structs itself; the API runs ``check.check_config`` on whatever it gets.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from harvester.config.secrets import Secret
+from harvester.model import Budget, Window
+
+MIB = 1024 * 1024
+
+Seconds = Annotated[float, Meta(gt=0, extra={"unit": "seconds"})]
+Bytes = Annotated[int, Meta(ge=1, extra={"unit": "bytes"})]
+Share = Annotated[float, Meta(ge=0, lt=1)]
+PageSize = Annotated[int, Meta(ge=1)]
+Requests = Annotated[int, Meta(ge=1)]
+
+
+class BudgetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How fast a credential may ask, where the user knows better than the provider's declaration.
+
+    A window given here replaces the declared window of the same length and unit; the other declared windows stay,
+    so that naming one limit never lifts another.
+    """
+
+    per_second: Annotated[float, Meta(gt=0)] | None = None  # 0.5: one request in two seconds
+    per_minute: Requests | None = None
+    per_hour: Requests | None = None
+    per_day: Requests | None = None
+    bytes_per_hour: Bytes | None = None
+    windows: tuple[Window, ...] = ()  # limits over any other period
+    in_flight: Annotated[int, Meta(ge=1, le=256)] | None = None  # open requests; None: as declared
+    margin: Share | None = None  # share of every window never used; None: as declared
+    reserve: Share | None = None  # share left to other programs on the credential; None: as declared
+
+    def over(self, declared: Budget) -> Budget:
+        """The budget to keep: this one where it speaks, *declared* where it is silent."""
+        own = self._own_windows()
+        replaced = {_measure(window) for window in own}
+        kept = tuple(window for window in declared.windows if _measure(window) not in replaced)
+        return Budget(
+            windows=tuple(sorted((*own, *kept), key=lambda window: window.seconds)),
+            in_flight=declared.in_flight if self.in_flight is None else self.in_flight,
+            margin=declared.margin if self.margin is None else self.margin,
+            reserve=declared.reserve if self.reserve is None else self.reserve,
+        )
+
+    def _own_windows(self) -> tuple[Window, ...]:
+        own = list(self.windows)
+        if self.per_second is not None:
+            # A window counts whole requests: 2.5 a second is 5 in 2 seconds.
+            rate = Fraction(str(self.per_second)).limit_denominator(3600)
+            if rate:
+                own.append(Window(seconds=float(rate.denominator), requests=rate.numerator))
+            else:
+                own.append(Window(seconds=1.0 / self.per_second, requests=1))
+        for requests, seconds in ((self.per_minute, 60.0), (self.per_hour, 3600.0), (self.per_day, 86400.0)):
+            if requests is not None:
+                own.append(Window(seconds=seconds, requests=requests))
+        if self.bytes_per_hour is not None:
+            own.append(Window(seconds=3600.0, bytes=self.bytes_per_hour))
+        return tuple(own)
+
+
+class ResourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One wanted resource. What is None or empty is taken from the source, then from the provider's declaration."""
+
+    name: str  # required; as the provider names it: ``Property``, ``clients/featured``
+    filter: str | None = None  # in the provider's filter language
+    select: tuple[str, ...] = ()  # members to ask for; (): all
+    expand: str | None = None
+    page_size: PageSize | None = None  # records a page
+    key: tuple[str, ...] = ()  # identity members, for resources the provider does not declare
+    modified: str | None = None  # modification time member, likewise
+    walk: str | None = None  # the pager of full walks, e.g. ``chain``
+
+
+class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider, set up: where it is, who asks, what is wanted, how fast."""
+
+    provider: str = ""  # "": the source is named like its provider
+    base_url: str | None = None
+    token_url: str | None = None
+    client_id: Secret | None = None
+    client_secret: Secret | None = None
+    scope: str | None = None
+    token: Secret | None = None
+    access_key: Secret | None = None
+    ancillary_key: Secret | None = None
+    api_version: str | None = None
+    resources: tuple[str, ...] = ()  # names; () and no *resource* tables: the provider's default ones
+    resource: tuple[ResourceConfig, ...] = ()  # the same with settings of their own
+    page_size: PageSize | None = None
+    filter: str | None = None
+    select: tuple[str, ...] = ()
+    expand: str | None = None
+    walk: str | None = None
+    translations: bool | None = None  # Centris: fetch every language inside the record
+    language: str | None = None  # Accept-Language, e.g. ``fr``
+    lead_horizon: Seconds | None = None  # IDX Broker: how far back leads are read
+    budget: BudgetConfig = BudgetConfig()
+    timeout: Seconds | None = None  # longest silence while an answer is read
+    credential: str | None = None  # sources with the same name here share one quota; None: told by the secret
+
+    @property
+    def wanted(self) -> tuple[ResourceConfig, ...]:
+        """Every wanted resource once, names first, then the tables; a table of the same name takes the name's place."""
+        tables = {table.name: table for table in self.resource}
+        names = dict.fromkeys((*self.resources, *tables))
+        return tuple(tables.get(name) or ResourceConfig(name=name) for name in names)
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a run needs to know; holds secrets only as masked ``Secret`` values."""
+
+    out: str = "out"  # directory of the harvest
+    sources: dict[str, SourceConfig] = field(default_factory=dict)
+    compression: Literal["zstd", "gzip", "none"] = "zstd"
+    shard_bytes: Bytes = 128 * MIB  # size on disk at which a shard is sealed
+    commit_seconds: Seconds = 60.0  # longest time between two commits of a walk
+    max_requests_at_risk: Annotated[int, Meta(ge=1)] = 25  # requests a crash may cost
+    deadline: Seconds | None = None  # of the whole run; None: none
+
+    def provider_of(self, source: str) -> str:
+        """The name of the provider behind *source*. Raises KeyError when there is no such source."""
+        return self.sources[source].provider or source
+
+
+def _measure(window: Window) -> tuple[float, bool]:
+    return window.seconds, window.bytes is not None
