@@ -1,0 +1,121 @@
+"""What a schema cannot say: names that become paths, URLs that get credentials, things that must agree."""
+
+from __future__ import annotations
+
+import pytest
+
+from harvester.config.check import (
+    check_config,
+    check_options,
+    check_provider,
+    check_resource,
+    check_secrets,
+    check_source_names,
+)
+from harvester.config.load import parse_config
+from harvester.config.schema import Config, SourceConfig
+from harvester.config.secrets import Secret
+from harvester.errors import ConfigError
+
+
+def refused(config: Config) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check_config(config)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "a" * 65, "a.b", "-a", "a\x1b[31m", "ünï"])
+def test_a_source_name_that_is_no_plain_word_is_refused(name: str) -> None:
+    """FAULTS M03 and E06: it becomes a directory, and the message shows no control character."""
+    message = refused(Config(sources={name: SourceConfig()}))
+    assert message.startswith("sources: ")
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/x", "a//b", "a/../b", "a\x00", "x" * 300, "a b", "Prop\u202eerty", "a/"]
+)
+def test_a_resource_name_that_leaves_the_output_directory_is_refused(name: str) -> None:
+    """FAULTS M03."""
+    message = refused(Config(sources={"ims": SourceConfig(resources=(name,))}))
+    assert message.startswith("sources.ims.resources[0]: ")
+    assert message.isprintable()
+
+
+def test_names_that_providers_use_are_taken() -> None:
+    names = ("Property", "clients/featured", "listings", "mls/listfieldvalues", "RESO_Thing.v2")
+    check_config(Config(sources={"ims": SourceConfig(resources=names)}))
+
+
+def test_sources_that_differ_only_in_case_are_refused() -> None:
+    assert "differ only in case" in refused(Config(sources={"ims": SourceConfig(), "IMS": SourceConfig()}))
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://api.example/odata", "https"),
+        ("ftp://api.example", "https"),
+        ("api.example/odata", "https"),
+        ("https://", "https"),
+        ("https://user:hunter2@api.example", "user name or password"),
+        ("https://api.example/odata?token=hunter2", "query"),
+        ("https://api.example:99999/", "not a URL"),
+        ("https://api.example/a b", "characters"),
+        ("https://api.éxample/", "characters"),
+        ("https://api.example\\@evil.example/", "characters"),
+    ],
+)
+def test_a_url_that_should_get_no_credential_is_refused_without_showing_it(url: str, reason: str) -> None:
+    message = refused(Config(sources={"ims": SourceConfig(base_url=url)}))
+    assert message.startswith("sources.ims.base_url: ")
+    assert reason in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080/ims", "http://localhost:1", "http://[::1]:1/x", "https://a.example"]
+)
+def test_plain_http_is_for_this_machine_only(url: str) -> None:
+    check_config(Config(sources={"ims": SourceConfig(base_url=url, token_url=url)}))
+
+
+def test_a_window_limits_either_requests_or_bytes() -> None:
+    with pytest.raises(ConfigError, match=r"sources\.ims\.budget\.windows\[0\]: say either"):
+        parse_config("[sources.ims.budget]\nwindows = [{ seconds = 6 }]")
+
+
+def test_an_object_store_is_refused_until_it_is_supported() -> None:
+    assert refused(Config(out="s3://bucket/prefix", sources={"ims": SourceConfig()})).startswith("out: ")
+
+
+def test_an_unknown_provider_is_named_with_the_nearest_known() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_provider("mine", "idxbroker", ["ims", "centris", "idx_broker"])
+    expected = "sources.mine.provider: there is no provider 'idxbroker'; did you mean \"idx_broker\"?"
+    assert str(caught.value) == expected
+    check_provider("mine", "ims", ["ims"])
+
+
+def test_a_missing_secret_is_named_with_an_example() -> None:
+    section = SourceConfig(client_id=Secret("x"))
+    with pytest.raises(ConfigError) as caught:
+        check_secrets("my-ims", section, ("client_id", "client_secret"))
+    message = str(caught.value)
+    assert message.startswith("sources.my-ims.client_secret: is missing")
+    assert '{ env = "MY_IMS_CLIENT_SECRET" }' in message
+    check_secrets("my-ims", section, ("client_id",))
+
+
+def test_an_option_of_another_provider_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"sources\.ims\.language"):
+        check_options("ims", SourceConfig(language="fr"), ())
+    check_options("centris", SourceConfig(language="fr"), {"language"})
+
+
+def test_unknown_resources_and_sources_are_named() -> None:
+    with pytest.raises(ConfigError, match='did you mean "Property"'):
+        check_resource("ims", "Proprety", ["Property", "Member"])
+    with pytest.raises(ConfigError, match='did you mean "centris"'):
+        check_source_names(["centri"], Config(sources={"centris": SourceConfig()}))
+    check_source_names(["centris"], Config(sources={"centris": SourceConfig()}))
