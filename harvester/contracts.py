@@ -189,8 +189,19 @@ Sink = Callable[[Event], None]
 class Auth(Protocol):
     """Puts a credential on requests and renews it."""
 
+    async def prepare(self) -> None:
+        """Get or renew the credential if the next ``authorize`` needs it; the only step besides ``renew`` that sends.
+
+        Called before a request is admitted: a token request made while holding an admission could wait for ever
+        for one of its own.
+        """
+        ...
+
     async def authorize(self, request: Request) -> tuple[Request, str]:
-        """The request with credentials, and a mark of the credential used (never the credential itself)."""
+        """The request with credentials, and a mark of the credential used (never the credential itself).
+
+        Sends nothing. Raises ``TokenRefused`` with ``sent=False`` when the credential lapsed since ``prepare``.
+        """
         ...
 
     async def renew(self, mark: str) -> bool:
@@ -207,6 +218,15 @@ class AuthScheme(Protocol):
 
     def secrets(self) -> Sequence[str]:
         """Names of the configuration keys that must hold a secret, e.g. ``("client_id", "client_secret")``."""
+        ...
+
+    @property
+    def tokens_count(self) -> bool:
+        """Whether token requests are charged to the provider's quota."""
+        ...
+
+    def token_endpoint(self, credential: Credential) -> str | None:
+        """The absolute URL token requests go to; None: this scheme sends none."""
         ...
 
     def bind(self, credential: Credential, transport: Transport, clock: Clock) -> Auth:

@@ -118,6 +118,19 @@ class Throttled(RepeatError):
         self.wait = wait
 
 
+class TokenRefused(RepeatError):
+    """The token marked *mark* is no good. *sent*: the server said so; else it lapsed before anything was sent.
+
+    Raised below the governor and answered above it, so that the renewal and the repeated request are admitted
+    like any other.
+    """
+
+    def __init__(self, message: str, *, mark: str, sent: bool = True) -> None:
+        super().__init__(message)
+        self.mark = mark
+        self.sent = sent
+
+
 class TokenRenewed(RepeatError):
     """The token was refused and has been replaced: repeat this request once, at once."""
 

@@ -167,6 +167,11 @@ class Request(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
 
+    def __repr__(self) -> str:
+        """Without header values, query and body: they may hold credentials (FAULTS E04)."""
+        names = ", ".join(name for name, _ in self.headers)
+        return f"Request({self.method} {self.url.partition('?')[0]}, headers: {names or 'none'})"
+
 
 class Action(StrEnum):
     """What an answer asks of the client; the provider's contract decides (``Judge``)."""
