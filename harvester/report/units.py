@@ -1,0 +1,37 @@
+"""Numbers as people read them: counts, sizes and durations."""
+
+from __future__ import annotations
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def size(number: int) -> str:
+    """Bytes in decimal units: ``980 B``, ``12.3 MB``."""
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{number} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as ``0.4 s``, ``12 s``, ``3m 20s``, ``2h 05m`` or ``3d 04h``; negative ones count as none."""
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
+
+
+def period(seconds: float) -> str:
+    """The length of a quota window: ``second``, ``minute``, ``hour``, ``day`` or ``90 s``."""
+    return {1: "second", 60: "minute", 3600: "hour", 86400: "day"}.get(int(seconds)) or f"{seconds:g} s"

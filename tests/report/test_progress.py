@@ -1,0 +1,98 @@
+"""What the live lines say, without a terminal."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from harvester.events import Quarantined, Repeated, SourceFailed, Warned, WindowUse
+from harvester.report.progress import Board, Progress
+from tests.fakes import happenings as h
+from tests.fakes.clock import FakeClock
+
+
+def drawn(board: Board) -> list[list[str]]:
+    """The lines of *board*, split where two or more spaces stand."""
+    stream = io.StringIO()
+    Console(file=stream, width=200).print(board.render())
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_tells_records_rate_window_and_eta() -> None:
+    clock = FakeClock()
+    board = Board(clock)
+    board.fold(h.started(expected=1000))
+    board.fold(WindowUse(at=h.START, source="ims", used=12, limit=20, seconds=60))
+    clock.advance(5)
+    board.fold(h.page(250))
+    assert drawn(board) == [["ims Property", "250 records", "50/s", "12/20 per minute", "ETA 15 s"]]
+
+
+def test_the_rate_is_that_of_the_last_ten_seconds_and_the_eta_that_of_the_whole_attempt() -> None:
+    clock = FakeClock()
+    board = Board(clock)
+    board.fold(h.started(records=500, expected=1000))
+    clock.advance(10)
+    board.fold(h.page(100))
+    clock.advance(10.5)
+    assert drawn(board) == [["ims Property", "600 records", "0/s", "ETA 1m 22s"]]
+
+
+def test_a_pause_counts_down_for_every_resource_of_the_credential() -> None:
+    clock = FakeClock()
+    board = Board(clock)
+    for name in ("Property", "Member"):
+        board.fold(h.started(name))
+    board.fold(h.started("Office", source="centris"))
+    board.fold(h.waiting(0, 41))
+    clock.advance(11)
+    states = {line[0]: line[-1] for line in drawn(board)}
+    assert states["ims Property"] == states["ims Member"] == "paused 30 s (429 Retry-After 41)"
+    assert states["centris Office"] == "0/s"
+    clock.advance(31)
+    assert "paused" not in str(drawn(board))
+
+
+def test_a_repeat_shows_until_the_next_page_and_quarantine_is_counted() -> None:
+    clock = FakeClock()
+    board = Board(clock)
+    board.fold(h.started())
+    board.fold(Repeated(at=h.START, source="ims", reason="503", attempt=1, seconds=2))
+    board.fold(Quarantined(at=h.START, source="ims", resource="Property", walk="w00", reason="no key"))
+    assert drawn(board) == [["ims Property", "0 records", "0/s", "try 2: 503", "1 quarantined"]]
+    board.fold(h.page(1))
+    assert "try" not in str(drawn(board))
+
+
+def test_a_finished_resource_leaves_a_line_behind() -> None:
+    board = Board(FakeClock())
+    board.fold(h.started())
+    line = board.fold(h.finished(verdict="failed", reason="not\x1b[2J entitled"))
+    assert str(line) == "ims Property: 100 records, failed: not\\x1b[2J entitled"
+    assert drawn(board) == []
+
+
+def test_source_failures_and_warnings_are_left_behind_escaped() -> None:
+    """FAULTS E06."""
+    board = Board(FakeClock())
+    assert str(board.fold(SourceFailed(at=h.START, source="ims", reason="no\rway"))) == "ims failed: no\\rway"
+    assert str(board.fold(Warned(at=h.START, source="ims", message="a\nb"))) == "warning: ims: a\\nb"
+    board.fold(h.started("Prop[bold]erty\x1b[2J"))
+    assert drawn(board)[0][0] == "ims Prop[bold]erty\\x1b[2J"
+
+
+def test_events_of_resources_that_were_never_announced_do_no_harm() -> None:
+    board = Board(FakeClock())
+    assert board.fold(h.page()) is None
+    assert board.fold(h.run_finished()) is None
+    assert drawn(board) == []
+
+
+def test_the_live_display_clears_its_lines_and_keeps_what_was_left_behind() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, color_system=None)
+    with Progress(console, FakeClock()) as progress:
+        progress(h.started())
+        progress(h.finished())
+    assert "ims Property: 100 records, complete" in stream.getvalue()
