@@ -1,0 +1,180 @@
+"""Numbered commits of one walk: each names the shards it adds and the position to resume from, in one file.
+
+Data and position cannot disagree, because they become visible together: the shards are durable before the commit
+exists, and a commit is created only if its number is free. Who creates number n+1 first owns the walk; whoever finds
+it taken stops, so a process that slept through a take-over cannot write over newer work (FAULTS R10).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import PurePath
+
+from msgspec import Struct
+
+from harvester.contracts import Fs, Rng
+from harvester.errors import Locked, StorageError
+from harvester.model import PageRequest, Walk
+from harvester.store.documents import encode_document, read_document
+from harvester.store.layout import LOG, is_walk, log_directory
+from harvester.store.shardfile import ShardEntry
+
+FORMAT = 1
+_FORMATS = frozenset({FORMAT})
+_FILE = re.compile(r"[0-9]{20}\.json")
+
+
+class Tally(Struct, frozen=True, kw_only=True):
+    """What a walk has done since its beginning, earlier attempts included."""
+
+    records: int = 0  # in shards
+    duplicates: int = 0  # delivered again with the same version, not written
+    quarantined: int = 0
+    requests: int = 0
+    bytes: int = 0  # decoded bodies
+
+
+class Commit(Struct, frozen=True, kw_only=True):
+    """One step of a walk, durable as a whole or not at all."""
+
+    format: int = FORMAT
+    commit_id: str  # by chance: tells our own commit from a rival's of the same number
+    number: int  # from 1, without gaps
+    walk: Walk
+    at: datetime  # aware UTC, for the record
+    fingerprint: str  # of the source's settings; a resumed run must have the same
+    add: tuple[ShardEntry, ...]
+    cursor: tuple[PageRequest, ...]  # requests still to be made; () together with *done*
+    done: bool  # the walk has ended
+    tally: Tally
+    last_key: tuple[str, ...] | None = None  # of the last record written; None: none yet, or it has no identity
+    watermark: str | None = None  # largest modification time seen, the provider's text
+    anchor: str | None = None  # the engine's own: where a closing delta starts
+    expected: int | None = None  # the engine's own: records the provider claimed
+
+
+class CommitLog:
+    """The commits of one walk in ``<run>/_log/<walk>``. Blocking; for one thread at a time.
+
+    Args:
+        run_dir: of a run this process holds the lock of.
+    """
+
+    def __init__(self, fs: Fs, run_dir: PurePath, walk_id: str, rng: Rng) -> None:
+        self._fs = fs
+        self._run = run_dir
+        self._walk = walk_id
+        self._directory = log_directory(run_dir, walk_id)
+        self._rng = rng
+        self._last = 0
+        self._ready = False  # the directory exists
+        self._doubt: str | None = None  # why nothing may be appended any more
+
+    def load(self) -> tuple[Commit, ...]:
+        """Every commit, in order; the next ``append`` continues behind the last. Empty: the walk has not begun.
+
+        Raises:
+            StorageError: a commit is missing, damaged, of another walk or format, or a shard it names is missing or
+                has another size (FAULTS F07, F08, R11); the message names the file.
+        """
+        names = [name for name in self._fs.names(self._directory) if _FILE.fullmatch(name)]
+        commits = tuple(self._read(self._directory / name) for name in names)
+        for number, (name, commit) in enumerate(zip(names, commits, strict=True), start=1):
+            path = self._directory / name
+            if name != _file_name(number):
+                raise StorageError(
+                    f"{self._directory / _file_name(number)}: is missing, though later commits exist. "
+                    "Restore it, or remove the run directory and harvest again."
+                )
+            if commit.number != number or commit.walk.id != self._walk:
+                raise StorageError(f"{path}: is commit {commit.number} of walk {commit.walk.id}; it was moved here.")
+            for shard in commit.add:
+                self._check_shard(path, shard)
+        self._last = len(commits)
+        return commits
+
+    def append(
+        self,
+        *,
+        walk: Walk,
+        at: datetime,
+        fingerprint: str,
+        add: Sequence[ShardEntry],
+        cursor: Sequence[PageRequest],
+        done: bool,
+        tally: Tally,
+        last_key: tuple[str, ...] | None = None,
+        watermark: str | None = None,
+        anchor: str | None = None,
+        expected: int | None = None,
+    ) -> Commit:
+        """Create the next commit; when this returns, it and the shards it names survive a loss of power.
+
+        Args:
+            add: shards that ``ShardWriter.seal`` returned since the previous commit; already durable.
+        Raises:
+            Locked: another run has created this number: it has taken over, stop.
+            StorageError: it could not be made durable. Whether it exists is unknown, so this object refuses any
+                further append; the next run reads what is there (FAULTS F04).
+        """
+        if self._doubt is not None:
+            raise StorageError(self._doubt)
+        commit = Commit(
+            commit_id=self._rng.hex(16),
+            number=self._last + 1,
+            walk=walk,
+            at=at,
+            fingerprint=fingerprint,
+            add=tuple(add),
+            cursor=tuple(cursor),
+            done=done,
+            tally=tally,
+            last_key=last_key,
+            watermark=watermark,
+            anchor=anchor,
+            expected=expected,
+        )
+        path = self._directory / _file_name(commit.number)
+        try:
+            if not self._ready:
+                self._fs.make_directory(self._directory)
+                self._ready = True
+            created = self._fs.create_if_absent(path, encode_document(commit))
+            # "It exists" may be the echo of our own write, repeated by a layer below after a lost answer.
+            if not created and self._read(path).commit_id != commit.commit_id:
+                raise Locked(
+                    f"{path}: another run has taken over walk {self._walk}. Nothing of it was changed and what this "
+                    "run had committed is kept. Let the other run finish."
+                )
+        except (StorageError, Locked) as error:
+            self._doubt = str(error)
+            raise
+        self._last = commit.number
+        return commit
+
+    def _read(self, path: PurePath) -> Commit:
+        return read_document(self._fs, path, Commit, _FORMATS)
+
+    def _check_shard(self, commit: PurePath, shard: ShardEntry) -> None:
+        path = self._run / shard.path
+        if not self._fs.exists(path):
+            raise StorageError(
+                f"{path}: is missing, though {commit.name} of walk {self._walk} names it. "
+                "Restore it, or remove the run directory and harvest again."
+            )
+        if (size := self._fs.size(path)) != shard.bytes:
+            raise StorageError(
+                f"{path}: has {size:,} bytes, but {commit.name} of walk {self._walk} names {shard.bytes:,}. "
+                "Restore it, or remove the run directory and harvest again."
+            )
+
+
+def walks(fs: Fs, run_dir: PurePath) -> tuple[str, ...]:
+    """Ids of the walks that have a log in *run_dir*, sorted."""
+    return tuple(name for name in fs.names(run_dir / LOG) if is_walk(name))
+
+
+def _file_name(number: int) -> str:
+    return f"{number:020d}.json"

@@ -1,0 +1,50 @@
+"""The harvest a source is in the middle of: its run name and resources, until every one has its manifest.
+
+Written before the first request, so that a restart goes on with the same run: resources that finished before
+a crash are not fetched again, and those that had not begun belong to the same run as their siblings.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import msgspec
+
+from harvester.contracts import Fs
+from harvester.store import layout
+
+
+class CurrentRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One source's unfinished harvest."""
+
+    run: str
+    mode: str
+    resources: tuple[str, ...]
+
+
+def read_current(fs: Fs, out: PurePath, source: str) -> CurrentRun | None:
+    """The harvest *source* is in the middle of; None when the last one ended. An unreadable note counts as none:
+    the runs themselves tell which of them are unfinished."""
+    path = _path(out, source)
+    if not fs.exists(path):
+        return None
+    try:
+        return msgspec.json.decode(fs.read(path), type=CurrentRun)
+    except msgspec.DecodeError:
+        return None
+
+
+def begin_current(fs: Fs, out: PurePath, source: str, current: CurrentRun) -> None:
+    """Note durably that *current* has begun."""
+    path = _path(out, source)
+    fs.make_directory(path.parent, private=True)
+    fs.replace(path, msgspec.json.encode(current))
+
+
+def end_current(fs: Fs, out: PurePath, source: str) -> None:
+    """Every resource has its manifest (or the run was given up)."""
+    fs.remove(_path(out, source))
+
+
+def _path(out: PurePath, source: str) -> PurePath:
+    return layout.state_directory(out) / "current" / f"{source}.json"

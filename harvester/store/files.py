@@ -1,0 +1,413 @@
+"""``Fs`` on a real disk: nothing counts as written before it would survive a loss of power.
+
+Names become durable in this order: data, ``fsync`` of the file, link or rename, ``fsync`` of the directory. Temporary
+files live beside their final name, so no rename crosses a file system (FAULTS F10).
+
+Source: the ``fsync(2)``, ``rename(2)`` and ``link(2)`` manual pages; on Linux a failed ``fsync`` marks the lost pages
+clean, so a second one succeeds without them (FAULTS F03).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import PurePath
+from typing import BinaryIO, Protocol
+
+from harvester.contracts import FileLock, OutputFile, Rng
+from harvester.errors import CannotCreate, Locked, StorageError
+from harvester.store.causes import explain
+from harvester.store.layout import temporary_name
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_SYNC = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
+_NO_LINK = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+_READ_SIZE = 1 << 20
+
+
+class System(Protocol):
+    """The system calls ``DiskFs`` is made of. Tests give a disk in memory that fails and loses power on command.
+
+    Every call has the meaning, and raises the ``OSError``, of its POSIX namesake.
+    """
+
+    def open(self, path: str, flags: int, mode: int = 0o666, /) -> int: ...
+    def close(self, fd: int, /) -> None: ...
+    def read(self, fd: int, size: int, /) -> bytes: ...
+    def write(self, fd: int, data: bytes | memoryview, /) -> int: ...
+    def fsync(self, fd: int, /) -> None: ...
+    def ftruncate(self, fd: int, size: int, /) -> None: ...
+    def fstat(self, fd: int, /) -> os.stat_result: ...
+    def lock(self, fd: int, /) -> None: ...
+    def stat(self, path: str, /) -> os.stat_result: ...
+    def lstat(self, path: str, /) -> os.stat_result: ...
+    def listdir(self, path: str, /) -> list[str]: ...
+    def mkdir(self, path: str, mode: int = 0o777, /) -> None: ...
+    def chmod(self, path: str, mode: int, /) -> None: ...
+    def link(self, source: str, target: str, /) -> None: ...
+    def rename(self, source: str, target: str, /) -> None: ...
+    def unlink(self, path: str, /) -> None: ...
+    def rmdir(self, path: str, /) -> None: ...
+    def user(self) -> int: ...
+    def process(self) -> int: ...
+
+
+class PosixSystem:
+    """The machine's own system calls."""
+
+    open = staticmethod(os.open)
+    close = staticmethod(os.close)
+    read = staticmethod(os.read)
+    write = staticmethod(os.write)
+    fsync = staticmethod(os.fsync)
+    ftruncate = staticmethod(os.ftruncate)
+    fstat = staticmethod(os.fstat)
+    listdir = staticmethod(os.listdir)
+    mkdir = staticmethod(os.mkdir)
+    chmod = staticmethod(os.chmod)
+    link = staticmethod(os.link)
+    rename = staticmethod(os.rename)
+    unlink = staticmethod(os.unlink)
+    rmdir = staticmethod(os.rmdir)
+    stat = staticmethod(os.stat)
+    lstat = staticmethod(os.lstat)
+    user = staticmethod(os.geteuid)
+    process = staticmethod(os.getpid)
+
+    def lock(self, fd: int, /) -> None:
+        """Exclusive, at once or ``BlockingIOError``; ends with the last descriptor of this open file."""
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _explained(
+    path: PurePath, action: str, kind: type[StorageError] = StorageError, *, saved: bool = True
+) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, path, action, kind, saved=saved) from error
+
+
+class DiskFile:
+    """A file being written. After any failure it refuses further use: it must be abandoned (FAULTS F01 to F03)."""
+
+    def __init__(self, system: System, fd: int, path: PurePath, sync: Callable[[int, PurePath], None]) -> None:
+        self._system = system
+        self._fd = fd
+        self._path = path
+        self._sync = sync
+        self._open = True
+        self._failed = False
+
+    def write(self, data: bytes) -> None:
+        self._refuse_failed()
+        rest = memoryview(data)
+        try:
+            with _explained(self._path, "write"):
+                while rest:
+                    written = self._system.write(self._fd, rest)
+                    if not written:
+                        raise OSError(errno.EIO, "nothing was written")
+                    rest = rest[written:]
+        except StorageError:
+            self._failed = True
+            raise
+
+    def sync(self) -> None:
+        self._refuse_failed()
+        try:
+            self._sync(self._fd, self._path)
+        except StorageError:
+            self._failed = True
+            raise
+
+    def close(self) -> None:
+        """Close once; a second call does nothing. A network file system may tell of a lost write only here."""
+        if not self._open:
+            return
+        self._open = False
+        with _explained(self._path, "close"):
+            self._system.close(self._fd)
+
+    def _refuse_failed(self) -> None:
+        if self._failed or not self._open:
+            state = "an earlier write or sync of it failed" if self._failed else "it is closed"
+            raise StorageError(f"{self._path}: cannot write: {state}. Run the same command again to write it anew.")
+
+
+class DiskLock:
+    """A held ``flock``. The lock file stays: its existence means nothing, only the kernel's lock does (FAULTS R09)."""
+
+    def __init__(self, system: System, fd: int) -> None:
+        self._system = system
+        self._fd: int | None = fd
+
+    def release(self) -> None:
+        """Let go; a second call does nothing."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            with suppress(OSError):  # nothing was written that matters, and the lock is gone either way
+                self._system.close(fd)
+
+
+class _Reader(io.RawIOBase):
+    """Reads a descriptor of a ``System``; a failing disk raises ``StorageError``."""
+
+    def __init__(self, system: System, fd: int, path: PurePath) -> None:
+        super().__init__()
+        self._system = system
+        self._fd = fd
+        self._path = path
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
+        with _explained(self._path, "read"):
+            data = self._system.read(self._fd, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            with suppress(OSError):  # a file that was only read has nothing to lose
+                self._system.close(self._fd)
+        super().close()
+
+
+class DiskFs:
+    """``Fs`` on the local disk.
+
+    Args:
+        rng: names temporary files.
+        system: the system calls; the machine's own by default.
+        warn: told once when the file system cannot ``fsync`` (FAULTS F10), so that durability is its own affair.
+    """
+
+    def __init__(
+        self, rng: Rng, *, system: System | None = None, warn: Callable[[str], None] = lambda message: None
+    ) -> None:
+        self._rng = rng
+        self._system = PosixSystem() if system is None else system
+        self._warn = warn
+        self._warned = False
+
+    # -------------------------------------------------------------- directories
+
+    def make_directory(self, path: PurePath, *, private: bool = False) -> None:
+        with _explained(path, "create the directory", CannotCreate, saved=False):
+            self._make(path, 0o700 if private else 0o777)
+            if private:
+                self._claim(path)
+
+    def _make(self, path: PurePath, mode: int) -> None:
+        try:
+            self._system.mkdir(str(path), mode)
+        except FileExistsError:
+            if not stat.S_ISDIR(self._system.stat(str(path)).st_mode):
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+            return
+        except FileNotFoundError:
+            if path.parent == path:
+                raise
+            self._make(path.parent, 0o777)
+            with suppress(FileExistsError):
+                self._system.mkdir(str(path), mode)
+        self._sync_directory(path.parent)
+
+    def _claim(self, path: PurePath) -> None:
+        """Refuse a private directory that is a link or somebody else's, and close it to others (FAULTS E08)."""
+        found = self._system.lstat(str(path))
+        if stat.S_ISLNK(found.st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        if found.st_uid != self._system.user():
+            raise CannotCreate(
+                f"{path}: belongs to another user, who could change or read what is kept there. "
+                "Run as that user, or choose another output directory."
+            )
+        if found.st_mode & 0o077:
+            self._system.chmod(str(path), 0o700)
+
+    def remove_tree(self, path: PurePath) -> None:
+        with _explained(path, "remove"), suppress(FileNotFoundError):
+            self._remove_tree(path)
+
+    def _remove_tree(self, path: PurePath) -> None:
+        for name in self._system.listdir(str(path)):
+            child = path / name
+            if stat.S_ISDIR(self._system.lstat(str(child)).st_mode):
+                self._remove_tree(child)
+            else:
+                self._system.unlink(str(child))
+        self._system.rmdir(str(path))
+
+    def names(self, directory: PurePath) -> Sequence[str]:
+        with _explained(directory, "list"):
+            try:
+                return sorted(self._system.listdir(str(directory)))
+            except FileNotFoundError:
+                return ()
+
+    def walk(self, directory: PurePath) -> Iterator[PurePath]:
+        for name in self.names(directory):
+            path = directory / name
+            with _explained(path, "look at"):
+                try:
+                    mode = self._system.lstat(str(path)).st_mode
+                except FileNotFoundError:
+                    continue  # removed since it was listed
+            if stat.S_ISDIR(mode):
+                yield from self.walk(path)
+            elif stat.S_ISREG(mode):
+                yield path
+
+    # -------------------------------------------------------------- writing
+
+    def create(self, path: PurePath) -> OutputFile:
+        return self._create(path)
+
+    def _create(self, path: PurePath) -> DiskFile:
+        with _explained(path, "create", CannotCreate):
+            fd = self._system.open(str(path), _NEW, 0o666)
+        return DiskFile(self._system, fd, path, self._sync)
+
+    def create_if_absent(self, path: PurePath, data: bytes) -> bool:
+        temporary = self._write_temporary(path, data)
+        try:
+            with _explained(path, "create", CannotCreate):
+                self._system.link(str(temporary), str(path))
+        except CannotCreate as error:
+            cause = error.__cause__
+            if isinstance(cause, FileExistsError):
+                return False
+            if isinstance(cause, OSError) and cause.errno in _NO_LINK:
+                raise CannotCreate(
+                    f"{path}: this file system refuses hard links, which make a commit visible in one step. "
+                    "Choose an output directory on another file system."
+                ) from cause
+            raise
+        finally:
+            self._discard(temporary)
+        with _explained(path, "make durable"):
+            self._sync_directory(path.parent)
+        return True
+
+    def replace(self, path: PurePath, data: bytes) -> None:
+        temporary = self._write_temporary(path, data)
+        try:
+            self.rename(temporary, path)
+        except StorageError:
+            self._discard(temporary)
+            raise
+
+    def rename(self, source: PurePath, target: PurePath) -> None:
+        with _explained(target, "name"):
+            self._system.rename(str(source), str(target))
+            self._sync_directory(target.parent)
+
+    def remove(self, path: PurePath) -> None:
+        with _explained(path, "remove"), suppress(FileNotFoundError):
+            self._system.unlink(str(path))
+
+    def _write_temporary(self, path: PurePath, data: bytes) -> PurePath:
+        temporary = path.with_name(temporary_name(path.name, self._rng.hex(4)))
+        file = self._create(temporary)
+        try:
+            file.write(data)
+            file.sync()
+            file.close()
+        except BaseException:
+            with suppress(StorageError):
+                file.close()
+            self._discard(temporary)
+            raise
+        return temporary
+
+    def _discard(self, temporary: PurePath) -> None:
+        with suppress(OSError):  # harmless if it stays: temporary names are swept before a run is finished
+            self._system.unlink(str(temporary))
+
+    def _sync(self, fd: int, path: PurePath) -> None:
+        with _explained(path, "make durable"):
+            try:
+                self._system.fsync(fd)
+            except OSError as error:
+                if error.errno not in _NO_SYNC:
+                    raise
+                if not self._warned:
+                    self._warned = True
+                    self._warn(f"{path.parent}: this file system cannot sync; a loss of power may lose finished pages.")
+
+    def _sync_directory(self, path: PurePath) -> None:
+        fd = self._system.open(str(path), _DIRECTORY)
+        try:
+            self._sync(fd, path)
+        finally:
+            self._system.close(fd)
+
+    # -------------------------------------------------------------- reading
+
+    def read(self, path: PurePath) -> bytes:
+        with self.open(path) as stream:
+            return stream.read()
+
+    def open(self, path: PurePath) -> BinaryIO:
+        with _explained(path, "read"):
+            fd = self._system.open(str(path), _READ)
+        return io.BufferedReader(_Reader(self._system, fd, path), buffer_size=_READ_SIZE)
+
+    def exists(self, path: PurePath) -> bool:
+        """A name is there, even a link to nowhere. An unreadable parent is an error, not an absence."""
+        with _explained(path, "look at"):
+            try:
+                self._system.lstat(str(path))
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True
+
+    def size(self, path: PurePath) -> int:
+        with _explained(path, "look at"):
+            return self._system.lstat(str(path)).st_size
+
+    # -------------------------------------------------------------- locks
+
+    def lock(self, path: PurePath) -> FileLock:
+        with _explained(path, "lock", CannotCreate):
+            while True:
+                fd = self._system.open(str(path), _LOCK, 0o600)
+                try:
+                    if self._take(fd, path):
+                        return DiskLock(self._system, fd)
+                except BaseException:
+                    self._system.close(fd)
+                    raise
+                self._system.close(fd)
+
+    def _take(self, fd: int, path: PurePath) -> bool:
+        """Lock *fd* and write our process id into it. False: the file was replaced meanwhile, open it again."""
+        try:
+            self._system.lock(fd)
+        except BlockingIOError:
+            holder = self._system.read(fd, 20).decode("ascii", "replace").strip()
+            who = f" (process {holder})" if holder.isdigit() else ""
+            raise Locked(
+                f"{path.parent}: another harvest{who} is writing here. Nothing was changed. "
+                "Wait until it has ended, or stop it, and run the same command again."
+            ) from None
+        try:
+            if self._system.stat(str(path)).st_ino != self._system.fstat(fd).st_ino:
+                return False
+        except FileNotFoundError:
+            return False
+        self._system.ftruncate(fd, 0)
+        self._system.write(fd, f"{self._system.process()}\n".encode())
+        return True
