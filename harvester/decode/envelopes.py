@@ -1,0 +1,198 @@
+"""Where a provider keeps records, next link and total: a response body becomes a Page.
+
+The body is decoded once, into ``list[msgspec.Raw]``: slices of the body that msgspec has checked to be strict JSON in
+all but UTF-8, which is checked here (FAULTS D03). Numbers of any length or range stay the digits they were
+(FAULTS D05, D06). Of repeated members of an envelope the last one counts, and links are read from the top level
+only (FAULTS D07). A leading byte order mark is dropped; any other text around the document is refused (FAULTS D09).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from operator import itemgetter
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from harvester.decode.masked import stamp_masked
+from harvester.decode.rescue import rescue
+from harvester.decode.utf8 import is_utf8
+from harvester.errors import ProtocolError
+from harvester.model import Action, Headers, Page, PageRequest, Rejected, Response, Walk
+
+MAX_RECORD = 16 << 20  # bytes; a larger record is quarantined (FAULTS D11)
+
+
+class _ODataBody(Struct):
+    value: list[Raw]
+    next_link: str | None = field(name="@odata.nextLink", default=None)
+    count: Any = field(name="@odata.count", default=None)
+
+
+class _ValueBody(Struct):
+    value: list[Raw]
+
+
+class _Pagination(Struct):
+    total: Any = field(name="TotalRows", default=None)
+
+
+class _D(Struct):
+    results: list[Raw] | None = field(name="Results", default=None)
+    skip_token: str | int | None = field(name="SkipToken", default=None)
+    pagination: _Pagination | None = field(name="Pagination", default=None)
+
+
+class _SparkBody(Struct):
+    d: _D = field(name="D")
+
+
+class ODataEnvelope:
+    """``{"@odata.count": 133, "value": [...], "@odata.nextLink": "..."}``; count and link may be absent."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_ODataBody).decode
+
+    def open(self, response: Response, request: PageRequest, walk: Walk) -> Page:
+        if response.verdict.action is Action.EMPTY:
+            return empty_page(response, request)
+        body, rejected = open_body(response, self._decode, ("value",), walk)
+        return make_page(response, request, walk, body.value, rejected, link=body.next_link, count=body.count)
+
+
+class ImsEnvelope:
+    """``{"value": [...]}`` and nothing else: IMS has neither links nor totals (IMS contract, section 5)."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_ValueBody).decode
+
+    def open(self, response: Response, request: PageRequest, walk: Walk) -> Page:
+        if response.verdict.action is Action.EMPTY:
+            return empty_page(response, request)
+        body, rejected = open_body(response, self._decode, ("value",), walk)
+        return make_page(response, request, walk, body.value, rejected)
+
+
+class SparkEnvelope:
+    """``{"D": {"Success": true, "Results": [...], "SkipToken": "...", "Pagination": {...}}}``.
+
+    ``Page.next_link`` is the text of ``SkipToken``, which sits directly under ``D`` (Spark contract, section 3).
+    Records with masked members are stamped with their names.
+    """
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_SparkBody).decode
+
+    def open(self, response: Response, request: PageRequest, walk: Walk) -> Page:
+        if response.verdict.action is Action.EMPTY:
+            return empty_page(response, request)
+        body, rejected = open_body(response, self._decode, ("D", "Results"), walk)
+        results = body.d.results
+        if results is None:
+            # Only a count may come without Results; for a page it would read as the end of the chain.
+            if "_pagination=count" not in response.url:
+                raise ProtocolError(f"{walk.resource.name}: the answer holds no D.Results.")
+            results = []
+        token = body.d.skip_token
+        total = body.d.pagination.total if body.d.pagination else None
+        page = make_page(
+            response, request, walk, results, rejected, link=None if token is None else str(token), count=total
+        )
+        return msgspec.structs.replace(page, records=[stamp_masked(record) for record in page.records])
+
+
+# ------------------------------------------------------------------ pieces for every envelope
+
+BodyT = TypeVar("BodyT")
+
+
+def empty_page(response: Response, request: PageRequest) -> Page:
+    """The page of an answer that is legitimately without records (204)."""
+    return Page(request=request, url=response.url, records=(), served_at=served_at(response.headers))
+
+
+def open_body(
+    response: Response, decode: Callable[[bytes], BodyT], path: Sequence[str], walk: Walk
+) -> tuple[BodyT, tuple[Rejected, ...]]:
+    """Decode the body; records of the array at *path* that are not strict JSON in UTF-8 are cut out and returned.
+
+    Raises:
+        ProtocolError: the body is not this envelope, even without its bad records (FAULTS D08, D09, D12).
+    """
+    body = response.body.removeprefix(b"\xef\xbb\xbf")
+    rejected: tuple[Rejected, ...] = ()
+    try:
+        if is_utf8(body):
+            return decode(body), rejected
+        problem = "it is not UTF-8"
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        problem = _reason(error)
+    rescued = rescue(body, path)
+    if rescued is not None:
+        try:
+            if is_utf8(rescued.body):
+                return decode(rescued.body), rescued.rejected
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            problem = _reason(error)
+    raise ProtocolError(f"{walk.resource.name}: a page of {len(body):,} bytes cannot be read: {problem}.")
+
+
+def make_page(
+    response: Response,
+    request: PageRequest,
+    walk: Walk,
+    records: Sequence[Raw],
+    rejected: tuple[Rejected, ...] = (),
+    *,
+    link: str | None = None,
+    count: object = None,
+) -> Page:
+    """The page of decoded *records*. An empty *link* is none; a *count* that is no whole number says nothing.
+
+    Raises:
+        ProtocolError: a record is not an object (FAULTS D12).
+    """
+    views = [memoryview(record) for record in records]
+    if set(map(itemgetter(0), views)) - {_BRACE}:
+        raise ProtocolError(f"{walk.resource.name}: the list of records holds something that is not an object.")
+    if len(response.body) > MAX_RECORD and any(len(view) > MAX_RECORD for view in views):
+        reason = f"larger than {MAX_RECORD:,} bytes"
+        rejected += tuple(Rejected(bytes(view), reason) for view in views if len(view) > MAX_RECORD)
+        records = [record for record in records if len(memoryview(record)) <= MAX_RECORD]
+    return Page(
+        request=request,
+        url=response.url,
+        records=records,
+        next_link=link or None,
+        count=whole_number(count),
+        rejected=rejected,
+        served_at=served_at(response.headers),
+        size=len(response.body),
+    )
+
+
+def whole_number(value: object) -> int | None:
+    """*value* when it is a count; None for texts, fractions and negative numbers (FAULTS P13)."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def served_at(headers: Headers) -> datetime | None:
+    """The answer's ``Date`` in aware UTC; None when it is absent or unreadable."""
+    text = headers.get("date")
+    if not text:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+_BRACE = 0x7B
+
+
+def _reason(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")
