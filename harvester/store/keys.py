@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from hashlib import blake2b
 from pathlib import PurePath
 from types import TracebackType
@@ -16,24 +17,41 @@ from harvester.contracts import Fs
 from harvester.errors import StorageError
 
 _CACHE_KIB = 16 * 1024
+_KEY_BYTES, _VERSION_BYTES = 12, 8
 _encode: Callable[[list[str]], bytes] = msgspec.json.encode
 
 
 def identity(parts: tuple[str, ...]) -> bytes:
-    """*parts* as bytes that no other parts have: each with its length before it.
+    """*parts* as bytes that no other parts have: each with its length in characters before it.
 
     Lone surrogates, which JSON text may carry into a key, are kept apart rather than refused.
     """
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return b"".join(b"%d:%b" % (len(part), part) for part in encoded)
+    return "".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8", "surrogatepass")
+
+
+class Novelty(Enum):
+    """What a run knew of a record before it was admitted."""
+
+    NEW_KEY = "new key"
+    NEW_VERSION = "new version"  # the key is held, in other versions
+    HELD = "held"  # this very version is held
+
+    @property
+    def is_new_key(self) -> bool:
+        return self is Novelty.NEW_KEY
+
+    @property
+    def is_new_version(self) -> bool:
+        """It must be written; a new key is one, too."""
+        return self is not Novelty.HELD
 
 
 class SeenKeys:
-    """The (key, version) pairs a run of a resource already holds, in bounded memory however many.
+    """The keys, and the versions of each, that a run of a resource already holds; bounded memory however many.
 
     A SQLite file that is never trusted after its process has ended: opening deletes it, a resumed run fills it again
-    from its shards. That buys the speed: no journal, no sync. A pair is kept as 96 bits of BLAKE2b: among 10^9
-    pairs the chance that any two are taken for one is 10^-11.
+    from its shards. That buys the speed: no journal, no sync. A key is kept as 96 bits of BLAKE2b: among 10^9 keys
+    the chance that any two are taken for one is 10^-11. Versions are compared within a key only, so 64 bits do.
 
     Blocking; for one thread at a time, which need not be the one that made it. One page is one statement, so other
     threads run meanwhile.
@@ -45,7 +63,7 @@ class SeenKeys:
     def __init__(self, fs: Fs, path: PurePath | None) -> None:
         self._fs = fs
         self._path = path
-        self.number = 0  # pairs held
+        self.number = 0  # keys held, whatever their versions
         if path is not None:
             fs.remove(path)
         with self._explained():
@@ -53,45 +71,74 @@ class SeenKeys:
                 ":memory:" if path is None else str(path), isolation_level=None, check_same_thread=False
             )
             try:
-                for pragma in (
-                    "journal_mode=OFF",
-                    "synchronous=OFF",
-                    "locking_mode=EXCLUSIVE",
-                    f"cache_size=-{_CACHE_KIB}",
+                for statement in (
+                    "PRAGMA journal_mode=OFF",
+                    "PRAGMA synchronous=OFF",
+                    "PRAGMA locking_mode=EXCLUSIVE",
+                    f"PRAGMA cache_size=-{_CACHE_KIB}",
+                    "CREATE TABLE held(k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID",  # the first version of each key
+                    "CREATE TABLE later(h TEXT PRIMARY KEY) WITHOUT ROWID",  # key and version of all others
                 ):
-                    self._database.execute(f"PRAGMA {pragma}").close()
-                self._database.execute("CREATE TABLE seen(h TEXT PRIMARY KEY) WITHOUT ROWID").close()
+                    self._database.execute(statement).close()
             except sqlite3.Error:
                 self._database.close()
                 raise
 
-    def fresh(self, identities: Sequence[bytes]) -> list[bool] | None:
-        """Which of *identities* are new; from now on all of them are held.
+    def admit(self, keys: Sequence[tuple[str, ...]], versions: Sequence[str]) -> list[Novelty] | None:
+        """What is new of one page; from now on all of it is held.
 
         Args:
-            identities: one page's, each as ``identity`` gives it for key and version.
+            keys: one page's, identity values as text.
+            versions: of each, e.g. the modification time.
         Returns:
-            One truth value for each, False for one held before or standing earlier in the same page; None when all
-            are new.
+            One for each record, duplicates within the page told like any other; None when all are new keys.
         Raises:
             StorageError: the file cannot be written.
         """
-        hashes = [blake2b(one, digest_size=12).hexdigest() for one in identities]
+        hashes = [
+            blake2b(identity(key), digest_size=_KEY_BYTES).hexdigest()
+            + blake2b(version.encode("utf-8", "surrogatepass"), digest_size=_VERSION_BYTES).hexdigest()
+            for key, version in zip(keys, versions, strict=True)
+        ]
         with self._explained():
-            cursor = self._database.execute(
-                "INSERT OR IGNORE INTO seen SELECT value FROM json_each(?) RETURNING h", (_encode(hashes).decode(),)
+            new = self._insert(
+                "INSERT OR IGNORE INTO held SELECT substr(value, 1, 24), substr(value, 25) FROM json_each(?) "
+                "RETURNING k || v",
+                hashes,
             )
-            added = cursor.fetchall()
-            cursor.close()
-        self.number += len(added)
-        if len(added) == len(hashes):
-            return None
-        left = {row[0] for row in added}
-        fresh = []
+            self.number += len(new)
+            if len(new) == len(hashes):
+                return None
+            first = self._rows(
+                "SELECT k || v FROM held WHERE k IN (SELECT substr(value, 1, 24) FROM json_each(?))", hashes
+            )
+            # The first time a pair stands in the page decides; the second time it is held already.
+            later = self._insert(
+                "INSERT OR IGNORE INTO later SELECT value FROM json_each(?) RETURNING h",
+                [one for one in hashes if one not in first],
+            )
+        novelty = []
         for one in hashes:
-            fresh.append(one in left)
-            left.discard(one)
-        return fresh
+            if one in new:
+                new.discard(one)
+                novelty.append(Novelty.NEW_KEY)
+            elif one in later:
+                later.discard(one)
+                novelty.append(Novelty.NEW_VERSION)
+            else:
+                novelty.append(Novelty.HELD)
+        return novelty
+
+    def _insert(self, statement: str, hashes: list[str]) -> set[str]:
+        """The hashes that were not there before."""
+        return self._rows(statement, hashes) if hashes else set()
+
+    def _rows(self, statement: str, hashes: list[str]) -> set[str]:
+        cursor = self._database.execute(statement, (_encode(hashes).decode(),))
+        try:
+            return {row[0] for row in cursor.fetchall()}
+        finally:
+            cursor.close()
 
     def close(self) -> None:
         """Close and remove the file; a second call does nothing."""

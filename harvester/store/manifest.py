@@ -38,6 +38,9 @@ class WalkEvidence(Struct, frozen=True, kw_only=True):
     requests: int
     records: int
     duplicates: int
+    since: str | None = None  # lower bound of a delta
+    anchor: str | None = None  # instant before its first request, the provider's text
+    watermark: str | None = None  # largest modification time it met, the provider's text
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -60,7 +63,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     watermark: str | None = None  # where the next delta starts, the provider's text; None: it has no such question
     count_before: int | None = None  # what the provider claimed; None: it does not tell
     count_after: int | None = None
-    keys: KeySet
+    keys: KeySet | None  # None: the records have no identity members
     quarantined: int = 0  # lines of all ``quarantine`` shards
     tombstones: int = 0  # lines of all ``deleted`` shards
     walks: tuple[WalkEvidence, ...] = ()
