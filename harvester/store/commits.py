@@ -64,7 +64,7 @@ class CommitLog:
 
     def __init__(self, fs: Fs, run_dir: PurePath, walk_id: str, rng: Rng) -> None:
         self._fs = fs
-        self._run = run_dir
+        self.run_directory = run_dir
         self._walk = walk_id
         self._directory = log_directory(run_dir, walk_id)
         self._rng = rng
@@ -158,7 +158,7 @@ class CommitLog:
         return read_document(self._fs, path, Commit, _FORMATS)
 
     def _check_shard(self, commit: PurePath, shard: ShardEntry) -> None:
-        path = self._run / shard.path
+        path = self.run_directory / shard.path
         if not self._fs.exists(path):
             raise StorageError(
                 f"{path}: is missing, though {commit.name} of walk {self._walk} names it. "

@@ -121,9 +121,9 @@ class KeyDigest:
         self.number += 1
         self._sum += int.from_bytes(sha256(identity(key)).digest(), "big")
 
-    def add_identities(self, identities: Iterable[bytes]) -> None:
-        """Add the keys of one page, each as ``keys.identity`` gives it."""
-        numbers = [int.from_bytes(sha256(one).digest(), "big") for one in identities]
+    def add_all(self, keys: Iterable[tuple[str, ...]]) -> None:
+        """Add the keys of one page."""
+        numbers = [int.from_bytes(sha256(identity(key)).digest(), "big") for key in keys]
         self.number += len(numbers)
         self._sum += sum(numbers)
 
