@@ -1,0 +1,127 @@
+"""Lead methods of IDX Broker: time windows of at most a week, asked for backwards from now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+
+from harvester.errors import ArgumentError, PageTooLarge
+from harvester.model import Head, Page, PageRequest, Walk
+from harvester.pagers.paged_form import Progress, following_link, own_query, path_of, read_again, with_query
+
+_TEXT = "%Y-%m-%d %H:%M:%S"
+_LONGEST = 168 * 3600  # seconds; the maximum for leads and everything lead-related
+_SHORTEST = 60  # seconds; the API's minimum is 0.0166 hours, 59.76 s
+_OVERLAP = 1  # seconds; windows are rounded to seconds and nobody says which edge belongs to them
+_HORIZON = 365 * 86400.0  # seconds
+
+
+class _Window(Struct, frozen=True):
+    """One window; the cursor of the walk. Instants are UTC text as the API takes it."""
+
+    end: str  # the moment nearest to now
+    seconds: int
+    floor: str  # the horizon: nothing before it is asked for
+    progress: Progress = Progress()  # inside the window, where the server pages it
+
+
+class LeadWindowPager:
+    """Windows of at most 168 hours, walked back from the start of the run to the horizon, newest first.
+
+    Without an explicit interval a lead method answers the last hour only, so every request has one. Windows
+    overlap by one second; the records of that second come twice and are told by their keys. A window that holds
+    more than the server gives in one answer is asked for by halves; windows grow again where leads are few.
+
+    Needs ``walk.until``, text ``YYYY-MM-DD hh:mm:ss`` in UTC. ``walk.horizon`` is in seconds before it, default
+    365 days. Source: IDX Broker contract, section 4.
+    """
+
+    def first(self, walk: Walk) -> PageRequest:
+        """Raises ``ArgumentError`` when the walk has no readable end."""
+        try:
+            until = datetime.strptime(walk.until or "", _TEXT).replace(tzinfo=UTC)
+        except ValueError as error:
+            raise ArgumentError(
+                f"{walk.resource.name}: a walk through lead windows needs its end as YYYY-MM-DD hh:mm:ss in UTC, "
+                f"not {walk.until!r}."
+            ) from error
+        floor = until - timedelta(seconds=math.ceil(walk.horizon or _HORIZON))
+        return _ask(
+            walk, _Window(end=walk.until or "", seconds=_span(until, floor, _LONGEST), floor=f"{floor:{_TEXT}}")
+        )
+
+    def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
+        """Raises ``PageTooLarge`` when the answer is as long as answers can be, which hides what was cut off."""
+        window = _window(page.request)
+        progress = window.progress.after(page)
+        link = following_link(page, progress, _query(walk, window))
+        if link is not None:
+            return (PageRequest(url=link, state=_state(window, progress)),)
+        cap = walk.resource.page_size
+        if page.count is None and len(page.records) == cap:
+            raise PageTooLarge(
+                f"{walk.resource.name}: the {window.seconds} s before {window.end} UTC hold {cap} records or more, "
+                f"and one answer holds {cap} at most. Only a shorter window can show them all."
+            )
+        if read_again(walk, page, progress):
+            return (_ask(walk, _replace(window, Progress(round=progress.round + 1))),)
+        older = _older(window, grow=cap is None or 4 * progress.offset <= cap)
+        return () if older is None else (_ask(walk, older),)
+
+    def with_size(self, walk: Walk, request: PageRequest, size: int | None) -> PageRequest:
+        """The same end with half the length, whatever *size*: the API cannot be asked for a number of leads."""
+        window = _window(request)
+        shorter = max(_SHORTEST, math.ceil(window.seconds / 2))
+        if shorter >= window.seconds:
+            return request
+        return _ask(walk, _Window(end=window.end, seconds=shorter, floor=window.floor))
+
+    def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
+        return None
+
+
+def _older(window: _Window, *, grow: bool) -> _Window | None:
+    """The window before *window*, which starts one second inside it; None: the horizon is reached."""
+    floor = _instant(window.floor)
+    start = _instant(window.end) - timedelta(seconds=window.seconds)
+    if start <= floor:
+        return None
+    end = start + timedelta(seconds=_OVERLAP)
+    seconds = _span(end, floor, min(_LONGEST, 2 * window.seconds if grow else window.seconds))
+    return _Window(end=f"{end:{_TEXT}}", seconds=seconds, floor=window.floor)
+
+
+def _span(end: datetime, floor: datetime, longest: int) -> int:
+    return max(_SHORTEST, min(longest, math.ceil((end - floor).total_seconds())))
+
+
+def _query(walk: Walk, window: _Window) -> str:
+    # The interval is rounded up, never down: what is missing at the far end would be in no window.
+    hours = math.ceil(window.seconds * 10_000 / 3600) / 10_000
+    interval = f"{hours:.4f}".rstrip("0").rstrip(".")
+    place = f"interval={interval}&startDatetime={window.end.replace(' ', '+')}"
+    return "&".join(part for part in (place, own_query(walk)) if part)
+
+
+def _ask(walk: Walk, window: _Window) -> PageRequest:
+    return PageRequest(url=with_query(path_of(walk), _query(walk, window)), state=_state(window, window.progress))
+
+
+def _replace(window: _Window, progress: Progress) -> _Window:
+    return _Window(end=window.end, seconds=window.seconds, floor=window.floor, progress=progress)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.strptime(text, _TEXT).replace(tzinfo=UTC)
+
+
+def _window(request: PageRequest) -> _Window:
+    return msgspec.json.decode(request.state, type=_Window)
+
+
+def _state(window: _Window, progress: Progress) -> str:
+    return msgspec.json.encode(_replace(window, progress)).decode()
