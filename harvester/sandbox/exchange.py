@@ -1,0 +1,207 @@
+"""From one request to one reply, without sockets: faults, simulator, log. The server and in-memory tests share it."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from harvester.sandbox.client_config import config_toml
+from harvester.sandbox.fault_kinds import Effect
+from harvester.sandbox.faults import Asked, Faults
+from harvester.sandbox.quota import Pauses
+from harvester.sandbox.registry import load_simulators
+from harvester.sandbox.request_log import Entry, RequestLog, mark_of
+from harvester.sandbox.settings import Settings
+from harvester.sandbox.simulator import Answer, Ask, Simulator
+
+_JSON = (("Content-Type", "application/json; charset=utf-8"),)
+
+
+class Cut(msgspec.Struct, frozen=True, kw_only=True):
+    """How the connection is broken off while the body is sent."""
+
+    bytes: int  # of the body that still go out
+    reset: bool  # RST instead of FIN
+    chunked: bool  # chunked without the last chunk, instead of a Content-Length that is not met
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished answer: all headers but ``Content-Length``, the body as it goes on the wire."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    cut: Cut | None = None
+
+
+class Sandbox:
+    """The simulators with their faults and the request log. ``url`` and ``identity_url`` are set once it listens."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.simulators = load_simulators(settings)
+        self.faults = Faults(seed=settings.seed)
+        self.log = RequestLog()
+        self.url = ""  # of the main port, without a slash at the end
+        self.identity_url = ""  # of the port where identity providers live
+        self._started = settings.clock.monotonic()
+        self._pauses = Pauses()
+        self._held: dict[str, tuple[float, Effect]] = {}
+        self._mutated = 0
+
+    def simulator(self, name: str) -> Simulator:
+        """Raises ``KeyError`` for a provider that is not simulated."""
+        return self.simulators[name]
+
+    def config_toml(self, url: str = "", identity_url: str = "") -> str:
+        """A client configuration for this sandbox under the URLs it listens on, or under the ones given."""
+        return config_toml(self.simulators, url or self.url, identity_url or self.identity_url)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the sandbox was made, on its clock."""
+        return self.settings.clock.monotonic() - self._started
+
+    def mutate(self, count: int, name: str = "") -> None:
+        """Change *count* rows of one provider, or in turn of each."""
+        names = [name] if name else list(self.simulators)
+        shares = dict.fromkeys(names, 0)
+        for _ in range(count):
+            shares[names[self._mutated % len(names)]] += 1
+            self._mutated += 1
+        for each, share in shares.items():
+            if share:
+                self.simulators[each].mutate(share)
+
+    async def exchange(
+        self,
+        *,
+        method: str,
+        origin: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes = b"",
+        identity: bool = False,
+    ) -> Reply:
+        """Answer one request.
+
+        Args:
+            origin: scheme://host:port as the client wrote it.
+            target: path and query as sent, ``/ims/v1/Property?$top=2``.
+            headers: lower-case names.
+            identity: it came to the identity provider's port.
+        """
+        raw_path, _, raw_query = target.partition("?")
+        name, _, raw_below = raw_path.lstrip("/").partition("/")
+        ask = Ask(
+            method=method,
+            path=unquote(raw_below),
+            raw_path=raw_below,
+            query=tuple(parse_qsl(raw_query, keep_blank_values=True)),
+            raw_query=raw_query,
+            headers=headers,
+            body=body,
+            origin=f"{origin}/{name}",
+            now=self.settings.clock.now(),
+            elapsed=self.elapsed,
+        )
+        entry = Entry(
+            number=self.log.next_number(),
+            at=ask.elapsed,
+            time=ask.now.isoformat(),
+            provider=name if name in self.simulators else "",
+            method=method,
+            path=raw_below + (f"?{raw_query}" if raw_query else ""),
+            identity=identity,
+            mark=mark_of(headers),
+        )
+        self.log.add(entry)
+        simulator = self.simulators.get(name)
+        if simulator is None:
+            known = ", ".join(self.simulators)
+            return self._finish(
+                entry, ask, Answer(status=404, headers=_JSON, body=_error(f"No such provider; {known}"))
+            )
+        return await self._answer(simulator, ask, entry)
+
+    async def _answer(self, simulator: Simulator, ask: Ask, entry: Entry) -> Reply:
+        asked = Asked(provider=simulator.name, path=ask.path, target=entry.path, token=ask.method == "POST")
+        owner = f"{simulator.name}:{entry.mark}"
+        entry.paused = self._pauses.inside(owner, ask.elapsed)
+        faults = self.faults.effects(asked)
+        entry.fault = " ".join(name for name, _ in faults)
+        effects = [effect for _, effect in faults]
+        if delay := sum(effect.delay for effect in effects):
+            await self.settings.clock.sleep(delay)
+        if any(effect.expire_tokens for effect in effects):
+            simulator.expire_tokens()
+        canned = self._holding(owner, ask, asked) or next((effect for effect in effects if effect.status), None)
+        if canned is not None:
+            answer = self._canned(canned, ask, owner)
+        elif entry.identity:
+            tell = getattr(simulator, "identity", None)
+            answer = Answer(status=404, headers=_JSON, body=_error("Not here")) if tell is None else tell(ask)
+        else:
+            answer = simulator.answer(ask)
+        self.faults.answered(asked, answer.status)
+        return self._finish(entry, ask, answer, next((each for each in effects if each.cut is not None), None))
+
+    def _holding(self, owner: str, ask: Ask, asked: Asked) -> Effect | None:
+        """The refusal that is still in force for *owner* (``429:mid``), with the wait that is left."""
+        until, effect = self._held.get(owner, (0.0, None))
+        if effect is None or ask.elapsed >= until or asked.token:
+            return None
+        left = until - ask.elapsed
+        return msgspec.structs.replace(effect, retry_after=f"{int(left) + 1}", hold=0.0)
+
+    def _canned(self, effect: Effect, ask: Ask, owner: str) -> Answer:
+        date = ask.now + timedelta(seconds=effect.skew)
+        headers = [("Content-Type", effect.content_type), ("Date", format_datetime(date, usegmt=True))]
+        retry_after = effect.retry_after
+        if effect.retry_date is not None:
+            retry_after = format_datetime(date + timedelta(seconds=effect.retry_date), usegmt=True)
+        if retry_after:
+            headers.append(("Retry-After", retry_after))
+        if wait := _wait(retry_after, date.replace(microsecond=0).timestamp()):
+            self._pauses.announce(owner, ask.elapsed, ask.elapsed + wait)
+        if effect.hold:
+            self._held[owner] = (ask.elapsed + effect.hold, effect)
+        return Answer(status=effect.status, headers=tuple(headers), body=effect.body)
+
+    def _finish(self, entry: Entry, ask: Ask, answer: Answer, cut: Effect | None = None) -> Reply:
+        entry.status = answer.status
+        entry.token = answer.token
+        entry.over = answer.refused
+        entry.paused = entry.paused or answer.paused
+        entry.bytes = len(answer.body)
+        headers, body = list(answer.headers), answer.body
+        names = {name.lower() for name, _ in headers}
+        if "date" not in names:
+            headers.append(("Date", format_datetime(self.settings.clock.now(), usegmt=True)))
+        if self.settings.gzip and len(body) > 1024 and "gzip" in ask.headers.get("accept-encoding", ""):
+            packer = zlib.compressobj(level=1, wbits=31)
+            body = packer.compress(body) + packer.flush()
+            headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
+        if cut is None or cut.cut is None:
+            return Reply(status=answer.status, headers=tuple(headers), body=body)
+        size = int(cut.cut) if cut.reset else int(len(body) * cut.cut)
+        stop = Cut(bytes=min(size, len(body)), reset=cut.reset, chunked=cut.chunked)
+        return Reply(status=answer.status, headers=tuple(headers), body=body, cut=stop)
+
+
+def _error(message: str) -> bytes:
+    return msgspec.json.encode({"error": message})
+
+
+def _wait(retry_after: str, date: float) -> float:
+    """Seconds a ``Retry-After`` asks for, 0 when it is none a client could follow."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - date)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,42 @@
+"""Finds the simulators: every file of this package that has a ``SIMULATOR`` is one. There is no list to edit."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from harvester.sandbox.settings import Settings
+from harvester.sandbox.simulator import Simulator
+
+
+def load_simulators(settings: Settings) -> dict[str, Simulator]:
+    """A fresh simulator of each provider, by name, sorted.
+
+    Raises ``ValueError`` when *settings* hold options for a simulator that does not exist, or wrong ones.
+    """
+    package = __package__ or "harvester.sandbox"
+    path = importlib.import_module(package).__path__
+    found: dict[str, Simulator] = {}
+    for module in pkgutil.iter_modules(path):
+        factory = getattr(importlib.import_module(f"{package}.{module.name}"), "SIMULATOR", None)
+        if factory is not None:
+            simulator = cast("Callable[[Settings], Simulator]", factory)(settings)
+            found[simulator.name] = simulator
+    for name in settings.options:
+        if name not in found:
+            raise ValueError(f"options for '{name}', but the simulators are {', '.join(sorted(found))}")
+    return dict(sorted(found.items()))
+
+
+def client_source(simulator: Simulator, url: str, identity_url: str) -> Mapping[str, object]:
+    """The ``[sources.<name>]`` table a client needs for *simulator*.
+
+    A simulator tells it in ``client_config(url, identity_url)``, where *url* is its mount point on the main port
+    and *identity_url* that on the identity port. One without that method gets a table without credentials.
+    """
+    tell = getattr(simulator, "client_config", None)
+    if tell is None:
+        return {"provider": simulator.name, "base_url": url}
+    return cast("Callable[[str, str], Mapping[str, object]]", tell)(url, identity_url)
