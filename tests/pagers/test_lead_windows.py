@@ -49,7 +49,7 @@ def walk_through(
     """Every window asked for, too fat ones asked again by halves as the engine does."""
     pager = LeadWindowPager()
     todo: list[PageRequest] = [pager.first(walk)]
-    spans = []
+    spans: list[tuple[datetime, datetime]] = []
     while todo and len(spans) < most:
         request = todo.pop(0)
         page = answer(request)
