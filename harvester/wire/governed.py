@@ -1,0 +1,70 @@
+"""Waits for the governor before each request, and tells it what the answer said about the quota."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from harvester.contracts import Clock, SignalReader, Transport
+from harvester.errors import Throttled
+from harvester.model import Action, RateSignal, Request, Response
+from harvester.wire.counted import was_sent
+from harvester.wire.redaction import printable
+
+Ticket = TypeVar("Ticket")
+
+
+class Admitting(Protocol[Ticket]):
+    """What this layer asks of ``harvester.governor``, whose ticket it carries and never opens."""
+
+    async def admit(self) -> Ticket:
+        """Returns when one more request may be sent."""
+        ...
+
+    def settle(self, ticket: Ticket, wire_bytes: int) -> None:
+        """The request was sent; *wire_bytes* of body came back."""
+        ...
+
+    def release(self, ticket: Ticket) -> None:
+        """The request was never sent."""
+        ...
+
+    def observe(self, signal: RateSignal) -> None: ...
+
+
+class Governed(Generic[Ticket]):
+    """Every admission ends in exactly one of: settled (it may have counted) or released (it was never sent)."""
+
+    def __init__(
+        self, inner: Transport, governor: Admitting[Ticket], signals: SignalReader, *, source: str, clock: Clock
+    ) -> None:
+        self._inner = inner
+        self._governor = governor
+        self._signals = signals
+        self._source = source
+        self._clock = clock
+
+    async def send(self, request: Request) -> Response:
+        """Raises ``Throttled`` after telling the governor, which pauses everyone who shares the credential."""
+        ticket = await self._governor.admit()
+        try:
+            response = await self._inner.send(request)
+        except BaseException as exc:
+            if was_sent(exc):
+                self._governor.settle(ticket, 0)
+            else:
+                self._governor.release(ticket)
+            raise
+        # Settled before the signal is read: what the server says is left already counts this request.
+        self._governor.settle(ticket, response.wire_bytes)
+        signal = self._signals(response, self._clock.now())
+        verdict = response.verdict
+        if verdict.action is not Action.THROTTLED:
+            self._governor.observe(signal)
+            return response
+        # Header, body and verdict may name different waits; the longest one is safe (FAULTS S04).
+        wait = max(verdict.wait or 0.0, signal.retry_after or 0.0)
+        self._governor.observe(msgspec.structs.replace(signal, refused=True, retry_after=wait or None))
+        reason = f": {printable(verdict.reason)}" if verdict.reason else ""
+        raise Throttled(f"{self._source}: refused for quota reasons (status {response.status}{reason}).", wait=wait)

@@ -1,0 +1,49 @@
+"""Gets the token before a request is admitted, and a new one after it was refused."""
+
+from __future__ import annotations
+
+from harvester.contracts import Auth, Transport
+from harvester.errors import ConnectionFailed, TokenRefused
+from harvester.model import Request, Response
+from harvester.wire.authorized import refused
+
+_LAPSES = 3  # waits for admission that a token may fail to outlive before that is called a failure
+
+
+class Renewing:
+    """Stands above the governor: whoever waits for a token holds no admission, and each repeat asks for a new one.
+
+    Were the token fetched below, with every admission held by a request that waits for it, a token request that
+    counts against the same quota would wait for ever.
+    """
+
+    def __init__(self, inner: Transport, auth: Auth, *, source: str) -> None:
+        self._inner = inner
+        self._auth = auth
+        self._source = source
+
+    async def send(self, request: Request) -> Response:
+        """Send; after a refused token renew once and send once more (FAULTS S10).
+
+        Raises:
+            CredentialsRefused: the scheme cannot renew, or the renewed token is refused too.
+            ConnectionFailed: tokens lapse faster than requests are admitted; nothing was sent.
+        """
+        renewed = False
+        lapses = 0
+        while True:
+            await self._auth.prepare()
+            try:
+                return await self._inner.send(request)
+            except TokenRefused as exc:
+                if not exc.sent:
+                    lapses += 1
+                    if lapses >= _LAPSES:
+                        raise ConnectionFailed(
+                            f"{self._source}: the token lapsed {lapses} times while its request waited for quota.",
+                            sent=False,
+                        ) from exc
+                elif renewed or not await self._auth.renew(exc.mark):
+                    raise refused(self._source, str(exc).rstrip(".")) from exc
+                else:
+                    renewed = True
