@@ -1,0 +1,112 @@
+"""Pages told by the last value seen: nothing that happens to other rows can shift a position that is a value.
+
+The walk asks for ``member ge <last value>`` in the order of (member, key) and drops the rows it had at that value.
+``gt`` would lose the rows that share the last value with the end of a page. What follows a page is decided in
+``keyset_steps``; this file says it in a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from harvester.errors import ConfigError, OrderViolated
+from harvester.model import Head, Page, PageRequest, Walk
+from harvester.pagers.keyset_steps import EQ, GE, Position, delivered, read_position, step
+from harvester.pagers.odata import ODataDialect, collection, selected, with_query
+from harvester.pagers.ordering import Kind
+from harvester.pagers.resize import resized
+from harvester.pagers.rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeysetPager:
+    """Continues from the last value with ``ge`` and reads ties whole: no row that stays is lost while others change."""
+
+    dialect: ODataDialect
+    page_size: int  # largest page to ask for
+    by: str = "modified"  # ordered by the "modified" member, or by the identity members ("key")
+    numbers: frozenset[str] = field(default_factory=frozenset)  # identity members that hold integers
+    short_page_ends: bool = False  # once a full page came, a short one is the last (IMS contract, section 5)
+
+    def first(self, walk: Walk) -> PageRequest:
+        return self._ask(walk, Position(at=self._first_bound(walk)), self._size(walk))
+
+    def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
+        position = read_position(page.request.state, self._first_bound(walk))
+        size = page.request.size or self._size(walk)
+        try:
+            then = step(position, self._rows(walk, page, heads), size, short_page_ends=self.short_page_ends)
+        except OrderViolated as error:
+            raise OrderViolated(
+                f"{walk.resource.name}: {error}. The server does not keep to the filter or order it was asked for "
+                f"({self._order(walk)[0]}), so completeness cannot be promised; what was written stays."
+            ) from error
+        return () if then is None else (self._ask(walk, then, size),)
+
+    def with_size(self, walk: Walk, request: PageRequest, size: int | None) -> PageRequest:
+        return resized(request, size)
+
+    def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
+        return delivered(read_position(request.state, self._first_bound(walk)), self._rows(walk, page, heads))
+
+    def _ask(self, walk: Walk, position: Position, size: int) -> PageRequest:
+        top = max(size, 2) if position.op == EQ else size  # in a tie: the seam and at least one more
+        url = with_query(
+            collection(walk),
+            (
+                ("$filter", self.dialect.filter(walk, *self._conditions(walk, position))),
+                ("$orderby", self.dialect.order(self._order(walk))),
+                ("$select", selected(walk)),
+                ("$expand", walk.expand or ""),
+                ("$top", str(top)),
+                ("$skip", str(position.skip) if position.skip else ""),
+            ),
+        )
+        return PageRequest(url=url, state=position.text() if position.most else "", size=size)
+
+    def _conditions(self, walk: Walk, position: Position) -> list[str]:
+        member, modified = self._order(walk)[0], walk.resource.modified
+        conditions = []
+        if position.at is not None:
+            conditions.append(f"{member} {position.op} {self._literal(walk, position.at)}")
+        elif position.op != GE:
+            conditions.append(f"{member} {position.op} null")
+        if modified and walk.since and member != modified:
+            conditions.append(f"{modified} ge {self.dialect.instant(walk.since)}")
+        if modified and walk.until:
+            conditions.append(f"{modified} lt {self.dialect.instant(walk.until)}")
+        return conditions
+
+    def _literal(self, walk: Walk, value: str) -> str:
+        match self._kind(walk):
+            case Kind.TIME:
+                return self.dialect.instant(value)
+            case Kind.NUMBER:
+                return value
+            case Kind.TEXT:
+                return self.dialect.text(value)
+
+    def _order(self, walk: Walk) -> tuple[str, ...]:
+        """Members of the order; the first one bounds the pages, the others make it total."""
+        resource = walk.resource
+        if self.by == "modified" and resource.modified:
+            return (resource.modified, *resource.key)
+        if not resource.key:
+            raise ConfigError(f"{resource.name} has no member to order by; name its key", path=resource.name)
+        return resource.key
+
+    def _kind(self, walk: Walk) -> Kind:
+        member = self._order(walk)[0]
+        if member == walk.resource.modified:
+            return Kind.TIME
+        return Kind.NUMBER if member in self.numbers else Kind.TEXT
+
+    def _size(self, walk: Walk) -> int:
+        return min(walk.page_size or self.page_size, self.page_size)
+
+    def _first_bound(self, walk: Walk) -> str | None:
+        return walk.since if self._order(walk)[0] == walk.resource.modified else None
+
+    def _rows(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Rows:
+        return Rows(page, heads, walk.resource, self._order(walk)[0], self._kind(walk))
