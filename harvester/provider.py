@@ -9,6 +9,11 @@ from harvester.contracts import AuthScheme, Envelope, Judge, Pager, SignalReader
 from harvester.model import Budget, PageRequest, Resource, Walk
 
 
+def by_convention(name: str) -> Resource:
+    """A resource that is known by name only, as the RESO dictionary names its members: ``Media`` has ``MediaKey``."""
+    return Resource(name=name, key=(f"{name}Key",), modified="ModificationTimestamp")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provider:
     """How one API dialect is asked, read, judged and limited.
@@ -38,5 +43,6 @@ class Provider:
     count: Callable[[Walk], PageRequest] | None = None
     headers: tuple[tuple[str, str], ...] = ()  # on every data request
     open_resources: bool = False  # names outside *resources* may be configured (OData)
+    describe: Callable[[str], Resource] = by_convention  # members of a resource outside *resources*
     options: frozenset[str] = field(default_factory=frozenset)  # source keys that only some providers take
     timeout: float = 60.0  # read timeout, seconds
