@@ -180,10 +180,11 @@ class ImsSimulator:
         )
 
     def _page(self, resource: str, ask: Ask) -> Answer:
-        query = dict(reversed(ask.query))  # of a repeated parameter the first counts
-        for name in query:
+        query: dict[str, str] = {}
+        for name, value in ask.query:  # of a repeated parameter the first counts
             if name not in _PARAMETERS:
                 raise _Refusal(400, f"Parameter {name} is not supported")
+            query.setdefault(name, value)
         try:
             condition = parse_filter(query["$filter"]) if "$filter" in query else None
             source, condition = self._source(resource, condition)
