@@ -29,10 +29,8 @@ def judge_http(response: Response, *, no_content: Action = Action.EMPTY) -> Verd
     status = response.status
     if 200 <= status < 300:
         return _judge_success(response, no_content)
-    if looks_like_html(response) and status in {403, 429, 500, 502, 503}:
-        # A page for people comes from something in front of the API, which knows nothing of the contract.
-        action = Action.THROTTLED if status == 429 else Action.OUTAGE
-        return Verdict(action=action, reason=f"{status} with an HTML page", wait=wait_hint(response))
+    if status == 503 and looks_like_html(response):
+        return Verdict(action=Action.OUTAGE, reason="503 with an HTML page", wait=wait_hint(response))
     verdict = _BY_STATUS.get(status)
     if verdict is None:
         verdict = Action.FAULT if status >= 500 else Action.SKIP if status >= 400 else Action.BROKEN
@@ -68,6 +66,21 @@ def _judge_success(response: Response, no_content: Action) -> Verdict:
 
 
 _ERROR_FIRST = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"error"\s*:')  # FAULTS S06
+
+
+def judge_odata(response: Response, verdict: Verdict) -> Verdict:
+    """*verdict*, from ``judge_http``, made finer where OData itself says more.
+
+    404 for an address of one entity means that it is gone; a 400 that speaks of ``$top`` asks for smaller pages
+    (FAULTS S09).
+    """
+    if response.status == 404 and response.url.partition("?")[0].endswith(")"):
+        return Verdict(action=Action.GONE, reason=verdict.reason)
+    if response.status == 400:
+        text = error_text(response)
+        if speaks_of_page_size(text):
+            return Verdict(action=Action.SHRINK, reason=verdict.reason, page_size=allowed_page_size(text))
+    return verdict
 
 
 # ------------------------------------------------------------------ reading bodies and headers
@@ -152,7 +165,7 @@ def allowed_page_size(text: str) -> int | None:
 
 def speaks_of_page_size(text: str) -> bool:
     """Whether an error message is about the size of the page asked for."""
-    return re.search(r"\$?\btop\b|_limit\b|page ?size", text, re.IGNORECASE) is not None
+    return re.search(r"\$top\b|\btop query\b|_limit\b|\bpage ?size\b", text, re.IGNORECASE) is not None
 
 
 # ------------------------------------------------------------------ text for people

@@ -1,0 +1,94 @@
+"""IMS (restats): four resources, one walk for each database the credential may read, no totals and no links."""
+
+from __future__ import annotations
+
+from harvester.auth.client_credentials import ClientCredentials
+from harvester.decode.envelopes import ImsEnvelope
+from harvester.decode.verdicts import allowed_page_size, describe, error_text, judge_http
+from harvester.governor.signals import ims_signal
+from harvester.model import Action, Budget, PageRequest, PerValue, Resource, Response, Verdict, Walk
+from harvester.pagers.keyset import KeysetPager
+from harvester.pagers.odata import ODataDialect, collection, with_query
+from harvester.provider import Provider
+
+PAGE_SIZE = 5000  # the maximum; left out, 100 rows come and look like a small data set (contract, section 5)
+DEFAULT_WAIT = 60.0  # seconds after a 429 that names no wait (section 6)
+
+# OriginatingSystemName is demanded in every filter and is no column: rows get it as a stamp (section 3).
+_DATABASE = PerValue(resource="Database", member="OriginatingSystemName", stamp="OriginatingSystemName")
+_DIALECT = ODataDialect(scope=_DATABASE.member, quoted_times=True, ascending=" asc")
+
+
+def judge(response: Response) -> Verdict:
+    """The status table of section 7: 401 is mostly a bad request here, and 403 a bad token."""
+    verdict = judge_http(response, no_content=Action.FAULT)
+    if verdict.action is Action.OUTAGE:
+        return verdict
+    status, text = response.status, error_text(response).lower()
+    if status == 429:
+        return Verdict(
+            action=Action.THROTTLED,
+            reason=verdict.reason,
+            wait=DEFAULT_WAIT if verdict.wait is None else verdict.wait,
+        )
+    if status == 400 and "invalid credentials" in text:
+        return Verdict(action=Action.REFUSED, reason=describe(response))
+    if status == 401:
+        if size := allowed_page_size(text):
+            return Verdict(action=Action.SHRINK, reason=describe(response), page_size=size)
+        if "must be sent" in text or "is not allowed" in text:
+            return Verdict(action=Action.SKIP, reason=describe(response))
+        return Verdict(action=Action.RENEW, reason=describe(response))
+    if status == 403:
+        return Verdict(action=Action.RENEW, reason=describe(response))
+    return verdict
+
+
+def anchor(walk: Walk) -> PageRequest:
+    """The latest change there is. Timestamps have no zone, so no clock can tell when a walk began (section 8)."""
+    query = (
+        ("$filter", _DIALECT.filter(walk)),
+        ("$orderby", f"{walk.resource.modified} desc"),
+        ("$top", "1"),
+    )
+    return PageRequest(url=with_query(collection(walk), query), size=1)
+
+
+def _per_database(name: str, *key: str) -> Resource:
+    return Resource(name=name, path=f"v1/{name}", key=key, modified="ModificationTimestamp", per_value=_DATABASE)
+
+
+PROVIDER = Provider(
+    name="ims",
+    title="IMS (restats)",
+    base_url="https://ims-api.restats.com",
+    auth=ClientCredentials(
+        token_url="https://ims-api.restats.com/authorization/token",  # noqa: S106 - a URL, no secret
+        scope="api",
+        idle_seconds=9000,
+        counts_against_quota=True,
+    ),
+    resources=(
+        Resource(name="Database", path="v1/Database", key=("MLSID", "MLSName")),
+        _per_database("Property", "ListingId"),
+        _per_database("Member", "MemberMlsId", "MemberFullName"),
+        _per_database("Office", "OfficeName", "OfficeAddress"),
+    ),
+    pagers={
+        "keyset": KeysetPager(
+            dialect=_DIALECT, page_size=PAGE_SIZE, by="key", numbers=frozenset({"MLSID"}), short_page_ends=True
+        ),
+        "changes": KeysetPager(dialect=_DIALECT, page_size=PAGE_SIZE, short_page_ends=True),
+    },
+    full="keyset",
+    closing="changes",
+    overlap=300.0,
+    timestamps="zoneless",
+    anchor=anchor,
+    envelope=ImsEnvelope(),
+    judge=judge,
+    signals=ims_signal,
+    budget=Budget(in_flight=4),  # limits exist per account; their numbers come from the administrator (section 6)
+    headers=(("Accept", "application/json"),),
+    source="IMS API documentation (restats), contract sections 1 to 8",
+)

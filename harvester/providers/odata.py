@@ -1,0 +1,93 @@
+"""Any other RESO Web API server: OData with next links of any form, a bearer token or client credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from harvester.auth.bearer import Bearer
+from harvester.auth.client_credentials import ClientCredentials
+from harvester.contracts import Auth, AuthScheme, Clock, Credential, Transport
+from harvester.decode.envelopes import ODataEnvelope
+from harvester.decode.verdicts import judge_http, judge_odata
+from harvester.errors import ConfigError
+from harvester.governor.signals import any_signal
+from harvester.model import Action, Budget, PageRequest, Resource, Response, Verdict, Walk
+from harvester.pagers.chain import ChainPager
+from harvester.pagers.keyset import KeysetPager
+from harvester.pagers.odata import ODataDialect, collection, with_query
+from harvester.provider import Provider, by_convention
+
+
+@dataclass(frozen=True)
+class TokenOrClient:
+    """A fixed ``token`` when one is configured, else ``client_id`` and ``client_secret`` at ``token_url``."""
+
+    token: AuthScheme = field(default_factory=Bearer)
+    client: AuthScheme = field(default_factory=ClientCredentials)
+
+    @property
+    def tokens_count(self) -> bool:
+        return False
+
+    def secrets(self) -> Sequence[str]:
+        """None is needed by itself; which ones are missing is told when the scheme is bound."""
+        return ()
+
+    def token_endpoint(self, credential: Credential) -> str | None:
+        return self._scheme(credential).token_endpoint(credential)
+
+    def bind(self, credential: Credential, transport: Transport, clock: Clock) -> Auth:
+        """Raises ``ConfigError`` when neither way is configured."""
+        return self._scheme(credential).bind(credential, transport, clock)
+
+    def _scheme(self, credential: Credential) -> AuthScheme:
+        if credential.reveal("token"):
+            return self.token
+        if credential.reveal("client_id") or credential.reveal("client_secret"):
+            return self.client
+        raise ConfigError("configure token, or client_id and client_secret with token_url", path="token")
+
+
+def judge(response: Response) -> Verdict:
+    """HTTP and OData, nothing private."""
+    return judge_odata(response, judge_http(response, no_content=Action.FAULT))
+
+
+def count(walk: Walk) -> PageRequest:
+    """How many records there are, where the server supports ``$count``."""
+    return PageRequest(url=with_query(collection(walk), (("$count", "true"), ("$top", "1"))), size=1)
+
+
+def describe(name: str) -> Resource:
+    """RESO names a key after its resource, except that ``Property`` records are listings."""
+    if name == "Property":
+        return Resource(name=name, key=("ListingKey",), modified="ModificationTimestamp")
+    return by_convention(name)
+
+
+PROVIDER = Provider(
+    name="odata",
+    title="RESO Web API (any server)",
+    base_url=None,
+    auth=TokenOrClient(),
+    resources=(),
+    open_resources=True,
+    describe=describe,
+    pagers={
+        "chain": ChainPager(prefer_page_size=True),
+        # For servers whose links hold a $skip over an order that changes: a keyset cannot lose rows to it.
+        "keyset": KeysetPager(dialect=ODataDialect(), page_size=1000),
+    },
+    full="chain",
+    closing="chain",
+    overlap=300.0,
+    timestamps="iso",
+    count=count,
+    envelope=ODataEnvelope(),
+    judge=judge,
+    signals=any_signal,
+    budget=Budget(in_flight=4),
+    headers=(("Accept", "application/json"),),
+    source="OData 4.01, part 1: protocol; RESO Web API Core 2.0",
+)

@@ -1,0 +1,97 @@
+"""Spark (Spark Platform / Flexmls, ``/v1``): listings and their siblings in the ``D`` envelope, by skip token."""
+
+from __future__ import annotations
+
+import re
+
+from harvester.auth.bearer import Bearer
+from harvester.decode.envelopes import SparkEnvelope
+from harvester.decode.spark_codes import judge_code, read_spark_error
+from harvester.decode.verdicts import describe, judge_http
+from harvester.governor.signals import spark_signal
+from harvester.model import Action, Budget, Resource, Response, Verdict, Window
+from harvester.pagers.page_number import PageNumberPager
+from harvester.pagers.spark_token import SparkTokenPager
+from harvester.provider import Provider
+
+_SUCCESS_FIRST = re.compile(rb'\s*\{\s*"D"\s*:\s*\{\s*"Success"\s*:\s*true\b')  # spares looking through every page
+_ONE_LISTING = re.compile(r"/listings/[^/?]+(?:\?|$)")
+_PAGE_SIZES = {"listings": 1000, "accounts": 1000}  # with the replication grant; 200 for others (section 4)
+
+
+def judge(response: Response) -> Verdict:
+    """By ``D.Code`` on any status, then by status (sections 3 and 7)."""
+    verdict = judge_http(response, no_content=Action.FAULT)
+    if verdict.action in {Action.OUTAGE, Action.BROKEN}:
+        return verdict
+    if verdict.action is Action.USE and _SUCCESS_FIRST.match(response.body):
+        return verdict
+    error = read_spark_error(response)
+    if error is None:
+        if verdict.action is Action.USE:
+            return Verdict(action=Action.FAULT, reason=f"{response.status} without the envelope D")
+        return _without_code(response, verdict)
+    if response.status < 300 and error.success:
+        return verdict  # ``Errors`` beside a success are warnings
+    by_code = judge_code(response, error)
+    if by_code is not None:
+        return by_code
+    if response.status < 300:
+        return Verdict(action=Action.FAULT, reason=f"{response.status} with Success false: {error.text}"[:200])
+    return _without_code(response, verdict)
+
+
+def _without_code(response: Response, verdict: Verdict) -> Verdict:
+    """Statuses that mean something else here than elsewhere: personal tokens do not expire, so 401 ends the run."""
+    if response.status == 401:
+        return Verdict(action=Action.REFUSED, reason=describe(response))
+    if response.status == 404 and _ONE_LISTING.search(response.url):
+        return Verdict(action=Action.GONE, reason=verdict.reason)
+    return verdict
+
+
+def _listings(name: str, *, default: bool = False) -> Resource:
+    return Resource(name=name, key=("Id",), modified="StandardFields.ModificationTimestamp", default=default)
+
+
+def _metadata(name: str, *key: str) -> Resource:
+    """A small list that does not move; not harvested unless asked for."""
+    return Resource(name=name, key=key, walk="pages", default=False)
+
+
+PROVIDER = Provider(
+    name="spark",
+    title="Spark API (Flexmls)",
+    base_url="https://replication.sparkapi.com/v1",
+    auth=Bearer(),
+    resources=(
+        _listings("listings", default=True),
+        Resource(name="accounts", key=("Id",), modified="ModificationTimestamp"),
+        Resource(name="contacts", key=("Id",), modified="ModificationTimestamp"),
+        Resource(name="openhouses", key=("Id",)),
+        _listings("my/listings"),
+        _listings("office/listings"),
+        _listings("company/listings"),
+        _metadata("standardfields"),
+        _metadata("customfields"),
+        _metadata("customfields/groups", "Id"),
+        _metadata("savedsearches", "Id"),
+        _metadata("system"),
+    ),
+    pagers={
+        "chain": SparkTokenPager(page_size=200, page_sizes=_PAGE_SIZES),
+        # For grants that allow it; large pages with expansions may run into code 1515.
+        "chain_with_expand": SparkTokenPager(page_size=200, page_sizes=_PAGE_SIZES, expand_in_full=True),
+        "pages": PageNumberPager(),
+    },
+    full="chain",
+    closing="chain",
+    overlap=1200.0,  # the server's caches may be that old (section 8)
+    timestamps="iso",
+    envelope=SparkEnvelope(),
+    judge=judge,
+    signals=spark_signal,
+    budget=Budget(windows=(Window(requests=2, seconds=1),), in_flight=4),  # none is published (section 7)
+    headers=(("Accept", "application/json"), ("X-SparkApi-User-Agent", "harvester")),
+    source="Spark Platform documentation, contract sections 1 to 9",
+)

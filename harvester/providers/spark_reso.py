@@ -1,0 +1,82 @@
+"""Spark RESO Web API: the replication surface of Spark, chained by next links that hold a skip token."""
+
+from __future__ import annotations
+
+from harvester.auth.bearer import Bearer
+from harvester.decode.envelopes import ODataEnvelope
+from harvester.decode.spark_codes import judge_code, read_spark_error
+from harvester.decode.verdicts import describe, judge_http, judge_odata
+from harvester.governor.signals import spark_signal
+from harvester.model import Action, Budget, PageRequest, Phase, Resource, Response, Verdict, Walk, Window
+from harvester.pagers.chain import ChainPager
+from harvester.pagers.odata import collection, with_query
+from harvester.provider import Provider
+
+PAGE_SIZE = 1000  # with the replication grant (contract, section 2)
+_NOTHING: frozenset[str] = frozenset()
+_STRICT = {Phase.FULL: _NOTHING, Phase.SWEEP: _NOTHING}  # $select, $count and $top only (section 3)
+_EXPAND = {Phase.FULL: frozenset({"expand"}), Phase.SWEEP: _NOTHING}
+
+
+def judge(response: Response) -> Verdict:
+    """By code where the answer has one of Spark's, in either envelope, then by status (section 8)."""
+    verdict = judge_http(response, no_content=Action.FAULT)
+    if verdict.action is Action.USE:
+        return _hidden_failure(response) or verdict
+    if verdict.action in {Action.OUTAGE, Action.BROKEN}:
+        return verdict
+    error = read_spark_error(response)
+    by_code = judge_code(response, error) if error is not None else None
+    if by_code is not None:
+        return by_code
+    if response.status == 401:  # personal tokens do not expire
+        return Verdict(action=Action.REFUSED, reason=describe(response))
+    return judge_odata(response, verdict)
+
+
+def _hidden_failure(response: Response) -> Verdict | None:
+    """A failure in the ``D`` envelope that came with status 200."""
+    if not response.body[:64].lstrip(b"\xef\xbb\xbf \t\r\n{").startswith(b'"D"'):
+        return None
+    error = read_spark_error(response)
+    if error is None or error.success:
+        return None
+    return judge_code(response, error) or Verdict(action=Action.FAULT, reason="200 with Success false")
+
+
+def count(walk: Walk) -> PageRequest:
+    """How many records there are: ``$count`` and ``$top`` are allowed in every phase."""
+    return PageRequest(url=with_query(collection(walk), (("$count", "true"), ("$top", "1"))), size=1)
+
+
+def _reso(name: str) -> Resource:
+    return Resource(name=name, key=(f"{name}Key",), modified="ModificationTimestamp")
+
+
+PROVIDER = Provider(
+    name="spark_reso",
+    title="Spark RESO Web API",
+    base_url="https://replication.sparkapi.com/Reso/OData",
+    auth=Bearer(),
+    resources=(
+        Resource(name="Property", key=("ListingKey",), modified="ModificationTimestamp"),
+        *(_reso(name) for name in ("Member", "Office", "Media", "Room", "Unit", "OpenHouse")),
+    ),
+    open_resources=True,  # Lookup, Teams and others exist for some keys
+    pagers={
+        "chain": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_STRICT),
+        "chain_with_expand": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_EXPAND),
+    },
+    full="chain",
+    closing="chain",
+    overlap=1200.0,  # the server's caches may be that old (section 5)
+    timestamps="iso",
+    count=count,
+    envelope=ODataEnvelope(),
+    judge=judge,
+    signals=spark_signal,
+    budget=Budget(windows=(Window(requests=2, seconds=1),), in_flight=4),  # none is published
+    headers=(("Accept", "application/json"),),
+    source="Spark RESO Web API replication documentation, contract sections 1 to 8",
+    timeout=60.0,  # large pages are slow (section 8)
+)
