@@ -1,0 +1,166 @@
+"""The seven resources of the Spark RESO surface as tables, and how changes of a listing reach its related records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from random import Random
+
+from harvester.sandbox.property_fields import money
+from harvester.sandbox.records import Row, Table, json_bytes, members, render
+from harvester.sandbox.settings import Settings
+from harvester.sandbox.spark_market import Listing, Market, related_key
+from harvester.sandbox.stamps import instant_of
+
+KEYS: Mapping[str, str] = {
+    "Property": "ListingKey",
+    "Member": "MemberKey",
+    "Office": "OfficeKey",
+    "Media": "MediaKey",
+    "Room": "RoomKey",
+    "Unit": "UnitTypeKey",
+    "OpenHouse": "OpenHouseKey",
+}
+"""The resources and their key members."""
+
+RELATED = ("Media", "Room", "Unit", "OpenHouse")
+MODIFIED = "ModificationTimestamp"
+
+_CATEGORIES = ("Photo", "Photo", "b__cGhvdG8-", "Branded Virtual Tour")  # an encoded value among readable ones
+
+
+class ResoTables:
+    """All rows, and the one way they change."""
+
+    def __init__(self, settings: Settings, market: Market) -> None:
+        self._market = market
+        self._seed = settings.seed
+        listings = market.listings()
+        related: dict[str, list[Row]] = {name: [] for name in RELATED}
+        for listing in listings:
+            for name in RELATED:
+                related[name].extend(self._made(name, listing))
+        self.tables: Mapping[str, Table] = {
+            "Property": Table(_property_row(listing) for listing in listings),
+            "Member": Table(_plain_rows(market.members, "MemberKey")),
+            "Office": Table(_plain_rows(market.offices, "OfficeKey")),
+            **{name: Table(rows) for name, rows in related.items()},
+        }
+
+    def of_listing(self, name: str, listing: str) -> list[Row]:
+        """The related records *name* of a listing, by key."""
+        table = self.tables[name]
+        kind = RELATED.index(name)
+        first, last = related_key(listing, kind, 0), related_key(listing, kind, 99)
+        return list(table.by_key[table.key_position(first) : table.key_position(last + "\0")])
+
+    def mutate(self, count: int) -> None:
+        """Change *count* listings: inserts 40 %, updates 50 %, deletes 10 %; related records follow.
+
+        One update in three replaces a photo: the listing's ``PhotosChangeTimestamp`` moves then, and only then.
+        """
+        rng, table = self._market.changes, self.tables["Property"]
+        for _ in range(count):
+            choice = rng.random()
+            if choice < 0.4 or len(table) < 2:
+                listing = self._market.insert()
+                table.put(_property_row(listing))
+                for name in RELATED:
+                    for row in self._made(name, listing):
+                        self.tables[name].put(row)
+                continue
+            row = table.by_key[rng.randrange(len(table))]
+            if choice < 0.9:
+                self._update(row, rng)
+            else:
+                self._remove(row)
+
+    def _update(self, row: Row, rng: Random) -> None:
+        instant = self._market.now()
+        modified = self._market.text(instant, rng)
+        fields = row.rendered()
+        fields["ListPrice"] = money(rng, 45_000, 2_400_000)
+        fields[MODIFIED] = json_bytes(modified)
+        if rng.random() < 1 / 3:
+            fields["PhotosChangeTimestamp"] = json_bytes(modified)
+            fields["PhotosCount"] = b"%d" % self._replace_photo(row.key, modified)
+        self.tables["Property"].put(Row(row.key, render(fields), modified=modified, instant=instant_of(modified) or 0))
+
+    def _replace_photo(self, listing: str, modified: str) -> int:
+        """The oldest photo goes, a new one comes; how many there are now."""
+        photos = self.of_listing("Media", listing)
+        table = self.tables["Media"]
+        newest = int(photos[-1].key) - int(related_key(listing, 0, 0)) if photos else 0
+        fresh = _media_row(listing, newest + 1, modified, Random(f"{listing}:{modified}"))
+        if len(photos) > 1:
+            table.remove(photos[0].key)
+        table.put(fresh)
+        return len(self.of_listing("Media", listing))
+
+    def _remove(self, row: Row) -> None:
+        for name in RELATED:
+            for each in self.of_listing(name, row.key):
+                self.tables[name].remove(each.key)
+        self.tables["Property"].remove(row.key)
+
+    def _made(self, name: str, listing: Listing) -> Iterable[Row]:
+        """The related records a listing starts with."""
+        rng = Random(f"{self._seed}:spark_reso:{name}:{listing.key}")
+        counts = {"Media": listing.photos, "Room": rng.randrange(5), "Unit": rng.choice((0, 0, 0, 2))}
+        count = counts.get(name, rng.choice((0, 0, 1)))
+        kind = RELATED.index(name)
+        for number in range(1, count + 1):
+            key = related_key(listing.key, kind, number)
+            if name == "Media":
+                yield _media_row(listing.key, number, listing.modified, rng)
+            else:
+                values = {KEYS[name]: key, "ListingKey": listing.key, MODIFIED: listing.modified}
+                body = render(members({**values, **_details(name, number, rng)}))
+                yield Row(key, body, modified=listing.modified, instant=listing.instant)
+
+
+def _property_row(listing: Listing) -> Row:
+    return Row(listing.key, render(listing.members), modified=listing.modified, instant=listing.instant)
+
+
+def _plain_rows(records: Iterable[Mapping[str, bytes]], key: str) -> Iterable[Row]:
+    for record in records:
+        modified = record[MODIFIED].decode().strip('"')
+        yield Row(record[key].decode().strip('"'), render(record), modified=modified, instant=instant_of(modified) or 0)
+
+
+def _media_row(listing: str, number: int, modified: str, rng: Random) -> Row:
+    key = related_key(listing, RELATED.index("Media"), number)
+    values: dict[str, object] = {
+        "MediaKey": key,
+        "ResourceRecordKey": listing,
+        "ResourceName": "Property",
+        MODIFIED: modified,
+        "MediaURL": f"https://cdn.photos.example/{listing}/{key}.jpg?w=2048&h=1536",
+        "MediaCategory": rng.choice(_CATEGORIES),
+        "MimeType": "image/jpeg",
+        "Order": number,
+        "PreferredPhotoYN": number == 1,
+        "ShortDescription": rng.choice((None, "Façade", "St. John's Rd")),
+        "ImageWidth": rng.choice((2048, None)),
+    }
+    return Row(key, render(members(values)), modified=modified, instant=instant_of(modified) or 0)
+
+
+def _details(name: str, number: int, rng: Random) -> dict[str, object]:
+    match name:
+        case "Room":
+            return {
+                "RoomType": rng.choice(["Kitchen", "Den / Office", "Primary Bedroom"]),
+                "RoomLevel": rng.choice(["Main", "Upper", None]),
+                "RoomWidth": b"%d.0" % rng.randrange(6, 25),
+                "RoomFeatures": rng.sample(["Bay Window", "Fireplace"], k=1),
+            }
+        case "Unit":
+            return {"UnitTypeType": "Apartment", "UnitTypeUnitsTotal": number, "UnitTypeActualRent": b"1250.00"}
+        case _:
+            return {
+                "OpenHouseDate": f"2026-02-{rng.randrange(1, 28):02d}",
+                "OpenHouseStartTime": "2026-02-01T09:00:00Z",
+                "OpenHouseEndTime": "2026-02-01T11:30:00Z",
+                "OpenHouseRemarks": rng.choice((None, "Café & croissants")),
+            }
