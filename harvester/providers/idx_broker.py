@@ -122,7 +122,7 @@ def declare(*, api_version: str = API_VERSION, ancillary: bool = False) -> Provi
         name="idx_broker",
         title="IDX Broker",
         base_url="https://api.idxbroker.com",
-        auth=ApiKey(headers={"accesskey": "access_key", "ancillarykey": "ancillary_key"}),
+        auth=ApiKey(headers={"accesskey": "access_key", "ancillarykey": "ancillary_key?"}),
         resources=RESOURCES,
         pagers={"snapshot": SnapshotPager(sized=_SIZED), "windows": LeadWindowPager()},
         full="snapshot",
