@@ -1,0 +1,201 @@
+"""One window of a credential: our own log of it and the server's word on it, joined. Pure.
+
+Both must allow a request. The log alone loosens as entries expire; the server's word tightens at once, and loosens
+only when the window has provably started again: then the log forgets as many of its oldest entries as the server
+has shown to have forgotten. A fixed window is used to its edge in this way, a sliding one as its slots come back.
+"""
+
+from __future__ import annotations
+
+import math
+
+from harvester.governor.feedback import GUARD, Feedback
+from harvester.governor.window import EXACT, SlidingLog
+from harvester.model import WindowSignal
+
+UNTIMED = 60.0
+"""Seconds for which a remaining without any Reset is believed."""
+
+
+class Gate:
+    """A limit of requests or of bytes over a period, declared by the budget or told by the server."""
+
+    __slots__ = ("_declared", "_kept", "_share", "_told_limit", "feedback", "log", "name", "seconds", "unit")
+
+    def __init__(
+        self, *, seconds: float | None, unit: str, declared: int | None, share: float = 1.0, name: str = ""
+    ) -> None:
+        """*declared*: the limit of the budget; None: only the server knows of this window.
+
+        *share* of the limit may be used (margin and reserve taken off). *seconds* None: length unknown, which
+        leaves nothing to log.
+        """
+        self.name = name
+        self.seconds = seconds
+        self.unit = unit
+        self._share = share
+        self._declared = declared
+        self._told_limit: int | None = None
+        self._kept = 0
+        self.feedback = Feedback(seconds)
+        self.log: SlidingLog | None = None
+        if seconds is not None:
+            # The number of entries is not bounded by a limit in bytes, nor by a limit that is yet to be told.
+            unbounded = unit == "bytes" or (declared is None and seconds > 3600)
+            self.log = SlidingLog(math.inf, seconds, coarse=unbounded or (declared or 0) > EXACT)
+        self._set_limit()
+
+    def _set_limit(self) -> None:
+        if self.log is not None:
+            limit = self.limit
+            self.log.limit = math.inf if limit is None else limit
+
+    @property
+    def stated(self) -> int | None:
+        """The lower of the declared and the told limit, nothing taken off; None: unknown."""
+        limits = [limit for limit in (self._declared, self._told_limit) if limit is not None]
+        return min(limits) if limits else None
+
+    @property
+    def limit(self) -> int | None:
+        """What this program may use of one period; None: unknown."""
+        stated = self.stated
+        return None if stated is None else max(1, math.floor(stated * self._share + 1e-9))
+
+    @property
+    def learned(self) -> bool:
+        """Whether the server told this window; the budget does not know it."""
+        return self._declared is None
+
+    def hear(
+        self, signal: WindowSignal, now: float, *, sent_after: float, open_requests: int, each: int, own: bool
+    ) -> None:
+        """Take what one answer says about this window.
+
+        Args:
+            sent_after: the answer belongs to a request sent no earlier (monotonic).
+            open_requests: requests of the credential under way, the answered one included if not settled yet.
+            each: what one of them will take of this window.
+            own: see ``Feedback.hear``.
+        """
+        if signal.limit is not None and signal.limit > 0:
+            passed = self.feedback.remaining is not None and not self.feedback.current(now)
+            if self._told_limit is None or passed or signal.limit < self._told_limit:
+                self._told_limit = signal.limit
+            self._set_limit()
+        held = open_requests * each
+        if signal.used is not None:
+            passed = self.feedback.remaining is not None and not self.feedback.current(now)
+            if passed and signal.remaining is None and self.log is not None:
+                # A count from after a Reset: what the server has forgotten, we may forget.
+                self.log.forget(self.log.certain(sent_after) - signal.used)
+                self.feedback.drop()
+            self._adopt(signal.used, now, held, signal.resets_in)
+        remaining = signal.remaining
+        if remaining is None and signal.used is not None and signal.limit is not None and signal.resets_in is not None:
+            remaining = max(0, signal.limit - signal.used)
+        if remaining is None:
+            return
+        resets_in = signal.resets_in
+        if resets_in is None:
+            resets_in = self.seconds if self.seconds is not None else UNTIMED
+        rolled = self.feedback.hear(remaining, now + resets_in, now, sent_after, own=own)
+        server_limit = self._server_limit()
+        if self.log is None or server_limit is None:
+            self._kept = self._keep_back()
+            self.feedback.explained = False
+            return
+        counted = max(0, server_limit - remaining)
+        if rolled:
+            self.log.forget(self.log.certain(sent_after) - counted)
+        ours = self.log.used(now) + self.log.expired_since(sent_after) + held
+        if counted > ours:
+            self.feedback.explained = False
+        self._kept = self._keep_back()
+
+    def _server_limit(self) -> int | None:
+        """The limit by which the server computes its remaining, as far as we know it."""
+        return self._told_limit if self._told_limit is not None else self._declared
+
+    def _keep_back(self) -> int:
+        """Margin and reserve in the server's own count, where a lower limit of ours must hold too."""
+        whole = self._server_limit()
+        if whole is None:
+            whole = self.feedback.first
+        return max(0, whole - (self.limit or math.floor(whole * self._share + 1e-9)))
+
+    def _adopt(self, used: int, now: float, held: int, resets_in: float | None) -> None:
+        """The server counted more than we did: someone else uses the credential, or our log is incomplete."""
+        if self.log is None:
+            return
+        missing = used - self.log.used(now) - held
+        if missing > 0:
+            # With a Reset known they go when it passes; else they count for a whole period from now.
+            age = self.log.seconds - min(resets_in, self.log.seconds) if resets_in is not None else 0.0
+            self.log.add(now - age, missing)
+
+    def fill(self, at: float) -> None:
+        """Count the whole window as spent at *at*: what was spent is unknown."""
+        if self.log is not None and self.limit is not None:
+            self.log.add(at, self.limit)
+
+    def spent(self, at: float, amount: int) -> None:
+        """A request has ended; it counts for one period from *at* (monotonic)."""
+        if self.log is not None and amount > 0:
+            self.log.add(at, amount)
+
+    def wait(self, now: float, open_requests: int, each: int) -> float:
+        """Seconds until this window lets one more request go; 0: now; infinite: when an open one has ended."""
+        own = self.log.wait(now, max(each, 1), open_requests * each) if self.log is not None else 0.0
+        told = self.feedback
+        if told.remaining is None:
+            return own
+        if told.current(now):
+            if told.left(open_requests, each) - self._kept >= max(each, 1):
+                return own
+            until_reset = told.reset_at + GUARD - now
+            # Nobody else uses the credential, so the log knows when each slot comes back, better than whole seconds.
+            return min(own, until_reset) if told.explained else until_reset
+        if own <= 0 and told.explained:
+            return 0.0
+        if open_requests:
+            return math.inf
+        # One probe tells whether the window has started again. Did something go out since the figure was heard, it
+        # has taken what the Reset gave back; nothing is known then beyond our log.
+        return own if told.touched else 0.0
+
+    def sending(self, now: float, open_requests: int) -> None:
+        """A request is about to go out beside *open_requests*; after a Reset it is the one probe."""
+        told = self.feedback
+        if told.touched and open_requests == 0 and not told.current(now):
+            told.drop()  # the probe came back without a figure: the server no longer tells this window
+        told.touched = True
+
+    def told(self, now: float) -> WindowSignal:
+        """What the server's answers so far come to, for the ledger: the lowest figure, lost requests taken off."""
+        told = self.feedback
+        current = told.current(now)
+        return WindowSignal(
+            name=self.name,
+            seconds=self.seconds,
+            limit=self._told_limit,
+            remaining=max(0, told.left(0)) if current else None,
+            resets_in=max(0.0, told.reset_at - now) if current else None,
+            unit=self.unit,
+        )
+
+    def use(self, now: float, open_requests: int, each: int) -> tuple[int, int] | None:
+        """(used, limit) as known; None: nothing is known."""
+        if self.limit is not None and self.log is not None:
+            return self.log.used(now) + open_requests * each, self.limit
+        told = self.feedback
+        if not told.current(now):
+            return None
+        return max(0, told.first - max(0, told.left(open_requests, each))), told.first
+
+    def says(self) -> str:
+        """This window in words: ``20 per 60 s``."""
+        limit = self.limit if self.limit is not None else "requests"
+        what = " bytes" if self.unit == "bytes" else ""
+        length = f" per {self.seconds:g} s" if self.seconds is not None else " until the server's reset"
+        return f"{limit}{what}{length}"

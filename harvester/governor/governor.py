@@ -1,0 +1,326 @@
+"""Joins windows, server pauses and concurrency into one ``admit()``, shared by all who use a credential.
+
+Greedy is optimal: spend what the windows have, then sleep to the edge. Around every request: ``admit``, send,
+``observe`` what the answer says, ``settle``; or ``release`` if nothing was put on the wire.
+
+Waiters stand in line; only the first looks at the clock, so a slot that comes back wakes one task and not all
+(FAULTS Q12). Durations are monotonic (C01), and every decision is made on the log as it is after waking, so a
+stalled loop has nothing to catch up with (C03).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec import Struct, structs
+
+from harvester.contracts import Clock, Sink
+from harvester.errors import QuotaExhausted
+from harvester.events import Waiting, Warned, WindowUse
+from harvester.governor.account import FREE, Account, Hold, longer
+from harvester.governor.concurrency import Concurrency
+from harvester.governor.ledger import Ended, Heard, Ledger, MemoryLedger, News, Opened, Paused, Released, Unknown
+from harvester.governor.refusals import LONGEST_PAUSE, Refusals
+from harvester.model import Budget, RateSignal, WindowSignal
+
+_WORTH_TELLING = 1.0
+"""Seconds of waiting that are announced."""
+
+_LOOK_AGAIN = 1.0
+"""Seconds a waiter on a shared ledger sleeps at most: another process may hear that a window started again."""
+
+
+class Ticket(Struct, frozen=True):
+    """Leave to put one request on the wire."""
+
+    number: int  # of the send in the ledger
+    at: float  # monotonic time of admission
+
+
+class Governor:
+    """How fast one credential may ask."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        clock: Clock,
+        *,
+        name: str,
+        source: str,
+        ledger: Ledger | None = None,
+        sink: Sink | None = None,
+        max_wait: float | None = None,
+        default_pause: float = 1.0,
+        spacing: float = 0.0,
+    ) -> None:
+        """A governor that has sent nothing, but knows what *ledger* knows.
+
+        Args:
+            name: of the provider, for people.
+            source: names the source in events.
+            ledger: closed by whoever opened it; None: in memory.
+            max_wait: seconds a request may have to wait; None: as long as it takes.
+            default_pause: seconds of silence after a refusal that names none; doubles up to a minute.
+            spacing: seconds at least between two admissions, to pace bursts; 0: none.
+        """
+        self._budget = budget
+        self._clock = clock
+        self._name = name
+        self._source = source
+        self._ledger: Ledger = ledger if ledger is not None else MemoryLedger()
+        self._sink = sink
+        self._max_wait = max_wait
+        self._spacing = spacing
+        self._account = Account(budget)
+        self._concurrency = Concurrency(budget.in_flight)
+        self._refusals = Refusals(default_pause)
+        self._line = asyncio.Lock()  # first in, first out, and a cancelled waiter leaves it cleanly
+        self._changed: asyncio.Future[None] | None = None  # the first waiter's: something may be allowed now
+        self._paused_until = -math.inf
+        self._pause_reason = ""
+        self._refused_at = -math.inf  # of the last incident
+        self._refused_answers = 0  # refusals observed whose requests are not settled yet
+        self._incident = False  # refused, and nothing sent since
+        self._next_slot = -math.inf
+        self._announced = -math.inf  # end of the wait that was announced last
+        self._figures = False  # the answer observed last told of a window
+        self.admitted = 0
+
+    # -------------------------------------------------------------- around a request
+
+    async def admit(self) -> Ticket:
+        """Wait until every window has room, no pause holds and fewer than the allowed number are open.
+
+        First come, first served. A cancelled waiter leaves nothing behind. The send is in the ledger when this
+        returns: the caller must ``settle`` or ``release`` it.
+
+        Raises:
+            QuotaExhausted: the next admission is certainly later than the caller is willing to wait.
+            StorageError, WaitError: the ledger cannot be used; nothing may be sent without it.
+        """
+        async with self._line:
+            while True:
+                hold = self._hold()
+                if hold.seconds <= 0 or self._ledger.poll is not None:
+                    number = await self._ledger.take(self._account.longest, self._read, self._may_send)
+                    self._pass_on_warning()
+                    if number is not None:
+                        return self._opened(number)
+                    hold = self._hold()
+                self._give_up_if_too_long(hold)
+                self._announce(hold)
+                await self._until(hold.seconds)
+
+    def settle(self, ticket: Ticket, wire_bytes: int, *, answered: bool = True) -> None:
+        """The request has ended; its place in each window is free one period from now.
+
+        Args:
+            wire_bytes: body bytes as they came over the wire; 0: none, or unknown.
+            answered: False when no whole answer came although it may have reached the server.
+        """
+        if ticket.number not in self._account.open:
+            return  # settled before
+        now = self._clock.monotonic()
+        open_requests = len(self._account.open)
+        self._account.settled(ticket.number, now, wire_bytes)
+        self._ledger.end(ticket.number, wire_bytes, heard=self._figures)
+        self._figures = False
+        if self._refused_answers:
+            self._refused_answers -= 1
+        elif not answered:
+            self._concurrency.timed_out()
+        else:
+            if ticket.at >= self._refused_at:
+                self._refusals.accepted()
+            self._concurrency.answered(now - ticket.at, wire_bytes, open_requests)
+        self._wake()
+
+    def release(self, ticket: Ticket) -> None:
+        """The request was never put on the wire: it costs nothing."""
+        if ticket.number in self._account.open:
+            self._account.released(ticket.number)
+            self._ledger.release(ticket.number)
+            self._wake()
+
+    def observe(self, signal: RateSignal) -> None:
+        """Take what an answer says about the allowance; call it just before the ``settle`` of that answer."""
+        now = self._clock.monotonic()
+        for window in signal.windows:
+            if signal.refused and window.resets_in is None and signal.retry_after is not None:
+                window = structs.replace(window, resets_in=signal.retry_after)
+            self._hear(window, now)
+        if signal.refused:
+            self._refused(signal, now)
+        elif signal.retry_after is not None and signal.retry_after > 0:
+            self.pause(signal.retry_after, signal.evidence or "the server asked to wait")
+        self._wake()
+
+    def pause(self, seconds: float, reason: str) -> None:
+        """Nothing is sent for *seconds* from now, by anyone who shares the credential; requests under way may end.
+
+        Afterwards one probe goes out, then a ramp. A pause never shortens another.
+        """
+        seconds = min(max(seconds, 0.0), LONGEST_PAUSE)
+        self._ledger.pause(seconds, reason)
+        self._pause(seconds, reason)
+
+    # -------------------------------------------------------------- for those who watch
+
+    def usage(self) -> WindowUse | None:
+        """How much of the tightest window is used; None: no window is known."""
+        now = self._clock.monotonic()
+        tightest = self._account.tightest(now)
+        if tightest is None:
+            return None
+        used, limit, seconds = tightest
+        return WindowUse(at=self._clock.now(), source=self._source, used=used, limit=limit, seconds=seconds)
+
+    def next_free(self) -> float:
+        """Seconds until the next request may go; 0: now; infinite: when an open one has ended."""
+        return self._hold().seconds
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests may be open now."""
+        return self._concurrency.limit
+
+    # -------------------------------------------------------------- deciding
+
+    def _hold(self) -> Hold:
+        now = self._clock.monotonic()
+        hold = FREE
+        if self._paused_until > now:
+            hold = longer(hold, self._paused_until - now, self._pause_reason)
+        if self._next_slot > now:
+            hold = longer(hold, self._next_slot - now, f"one request per {self._spacing:g} s")
+        if len(self._account.open) >= self._concurrency.limit:
+            hold = longer(hold, math.inf, f"{len(self._account.open)} requests are open")
+        return self._account.hold(now, hold)
+
+    def _may_send(self) -> bool:
+        return self._hold().seconds <= 0
+
+    def _opened(self, number: int) -> Ticket:
+        now = self._clock.monotonic()
+        self._account.sending(now)
+        self._account.opened(number, now)
+        self._incident = False
+        if self._spacing:
+            self._next_slot = now + self._spacing
+        self.admitted += 1
+        return Ticket(number, now)
+
+    def _hear(self, window: WindowSignal, now: float) -> None:
+        gate = self._account.hear(window, now)
+        if gate is not None:
+            self._figures = True
+            self._ledger.hear(gate.told(now))
+
+    def _refused(self, signal: RateSignal, now: float) -> None:
+        self._refused_answers += 1
+        reason = signal.evidence or "the server refused a request for quota reasons"
+        if self._incident:
+            # Sent before the pause that an earlier refusal began, so it is the same incident. It may know more.
+            if signal.retry_after is not None:
+                self.pause(signal.retry_after, reason)
+            return
+        self._incident = True
+        self._refused_at = now
+        self._concurrency.refused()
+        hour = self._account.hour(signal) if signal.retry_after is None else None
+        if hour is None:
+            self.pause(self._refusals.refused(now, signal.retry_after), reason)
+            return
+        oldest = self._account.oldest_end(hour, now)
+        seconds = self._refusals.refused_by_the_hour(now, self._clock.now(), oldest, hour)
+        # The window is spent whatever our log says, and after the wait a probe may go whatever our log says.
+        self._hear(WindowSignal(seconds=hour, remaining=0, resets_in=seconds), now)
+        self.pause(seconds, reason)
+
+    def _pause(self, seconds: float, reason: str) -> None:
+        until = self._clock.monotonic() + min(seconds, LONGEST_PAUSE)
+        self._concurrency.probe()
+        if until > self._paused_until:
+            self._paused_until = until
+            self._pause_reason = reason
+        self._wake()
+
+    def _read(self, news: Sequence[News]) -> None:
+        """Take in what other processes, or earlier runs, wrote."""
+        now = self._clock.monotonic()
+        for item in news:
+            match item:
+                case Opened(number, age):
+                    self._account.opened(number, now - age)
+                case Ended(number, age, size, heard):
+                    self._account.settled(number, now - age, size, own=False, heard=heard)
+                case Released(number):
+                    self._account.released(number)
+                case Paused(seconds, reason):
+                    self._pause(seconds, reason)
+                case Heard(signal):
+                    self._account.hear(signal, now, own=False)
+                case Unknown(age):
+                    self._account.unknown(now - age)
+
+    # -------------------------------------------------------------- waiting
+
+    async def _until(self, seconds: float) -> None:
+        """Sleep, but wake when something changes that may allow more."""
+        if self._ledger.poll is not None:
+            seconds = min(seconds, self._ledger.poll if seconds == math.inf else _LOOK_AGAIN)
+        changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._changed = changed
+        timer = asyncio.ensure_future(self._clock.sleep(seconds)) if seconds != math.inf else None
+        try:
+            await asyncio.wait(
+                [changed, timer] if timer is not None else [changed], return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            self._changed = None
+            changed.cancel()
+            if timer is not None:
+                timer.cancel()  # not awaited: that could swallow our own cancellation
+
+    def _wake(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    def _give_up_if_too_long(self, hold: Hold) -> None:
+        if self._max_wait is None or hold.known <= self._max_wait:
+            return
+        resets_at = self._clock.now() + timedelta(seconds=hold.known)
+        raise QuotaExhausted(
+            f"{self._name}: {hold.reason}; the next request may go in {hold.known:,.0f} s, longer than the "
+            f"{self._max_wait:,.0f} s allowed. Finished pages are saved. Run the same command again after "
+            f"{resets_at:%Y-%m-%d %H:%M:%S} UTC to go on from there.",
+            resets_at=resets_at,
+        )
+
+    def _announce(self, hold: Hold) -> None:
+        """Tell of a wait once, however many stand in line, and again only when it becomes longer."""
+        if self._sink is None or hold.seconds == math.inf or hold.seconds < _WORTH_TELLING:
+            return
+        until = self._clock.monotonic() + hold.seconds
+        if until <= self._announced + _WORTH_TELLING:
+            return
+        self._announced = until
+        now = self._clock.now()
+        self._sink(
+            Waiting(
+                at=now,
+                source=self._source,
+                seconds=hold.seconds,
+                until=now + timedelta(seconds=hold.seconds),
+                reason=hold.reason,
+            )
+        )
+
+    def _pass_on_warning(self) -> None:
+        if self._ledger.warning:
+            if self._sink is not None:
+                self._sink(Warned(at=self._clock.now(), source=self._source, message=self._ledger.warning))
+            self._ledger.warning = ""

@@ -1,0 +1,391 @@
+"""A ledger in SQLite (WAL): survives restarts, shared by the processes of one machine.
+
+One table of entries per file, for all credentials. Each change gets a new, higher id: a process that remembers
+the last id it read finds the news behind it. A turn is one ``BEGIN IMMEDIATE`` transaction; while it lasts nobody
+else can decide, so the sum of all sends holds every limit (FAULTS Q08). Commits are not synced one by one: a
+killed process loses nothing, a power cut may lose the last entries, and restarting a machine takes longer than
+any window those would matter for.
+
+Wall time is what survives a restart, and it may jump. It is believed within bounds only: an entry is never
+younger than now nor, once this process runs, older than its last look; entries from the future become entries of
+now (FAULTS C02), which is a wait of at most one window.
+
+A file that cannot be read is left alone for whoever wants to see why, and the next name is used (``quota.1.db``).
+What was spent is then unknown, so every window counts as spent when the new file was begun: it costs one window
+of waiting and cannot cost a refusal. Deleting both files is how a user says that nothing was spent.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harvester.contracts import Clock
+from harvester.errors import StorageError, WaitError
+from harvester.governor.ledger.holders import Holder, has_ended, this_process
+from harvester.governor.ledger.news import Ended, Heard, News, Opened, Paused, Released, Unknown
+from harvester.model import WindowSignal
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS holders (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, process INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS entries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    credential TEXT NOT NULL,
+    holder INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    ref INTEGER NOT NULL DEFAULT 0,     -- the send this entry is about
+    at REAL NOT NULL,                   -- wall time, seconds since 1970
+    size INTEGER NOT NULL DEFAULT 0,    -- bytes; milliseconds of a pause
+    topic TEXT NOT NULL DEFAULT '',     -- the window an answer told of
+    text TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS news ON entries (credential, id);
+"""
+
+_BUSY = 0.02  # seconds a statement may block the loop while another process has its turn
+_RETRY = 0.005
+_PATIENCE = 30.0  # seconds of a held lock after which something is wrong
+_LOOK_FOR_DEAD = 1.0  # seconds between looks whether the others still live
+_LATE = 60.0  # a request of a dead process was counted by the server at most this long after its admission
+_OPEN_AT_MOST = 600.0  # seconds; an open entry of a process we cannot ask is given up then
+_PRUNE_EVERY = 500  # turns
+_KEEP_AT_LEAST = 3600.0
+_GENERATIONS = 10
+_DRIFT = 0.5  # seconds between wall and monotonic time since the last look that mean a jump
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A row to be written; the columns of ``entries``."""
+
+    kind: str
+    ref: int
+    at: float
+    size: int = 0
+    topic: str = ""
+    text: str = ""
+
+
+class SqliteLedger:
+    """The journal of one credential in the file *path*, whose directory exists."""
+
+    poll: float | None = 0.05
+
+    def __init__(
+        self,
+        path: Path | str,
+        credential_id: str,
+        clock: Clock,
+        *,
+        holder: Holder | None = None,
+        ended: Callable[[Holder], bool] = has_ended,
+    ) -> None:
+        """Opens the file, or creates it.
+
+        Args:
+            credential_id: names the credential without revealing it, the same in every process.
+            ended: tells whether another holder is certainly gone.
+        Raises:
+            StorageError: the file can neither be opened nor replaced.
+        """
+        self.warning = ""
+        self._credential = credential_id
+        self._clock = clock
+        self._ended = ended
+        self._seen = 0  # id of the last entry read
+        self._looked = float("-inf")  # monotonic; never yet
+        self._looked_wall = 0.0
+        self._asked = float("-inf")
+        self._turns = 0
+        self._pending: list[_Entry] = []
+        self._others: dict[int, tuple[int, float]] = {}  # open sends of others: holder, wall time of admission
+        self._holders: dict[int, Holder] = {}
+        self._path = Path(path)
+        self._db: sqlite3.Connection | None = self._open()
+        try:
+            self._me = self._register(holder or this_process())
+        except sqlite3.Error as exc:
+            self._db.close()
+            self._db = None
+            raise self._unwritable(exc) from exc
+
+    # -------------------------------------------------------------- opening
+
+    def _open(self) -> sqlite3.Connection:
+        """The first generation of the file that works."""
+        original = self._path
+        for generation in range(_GENERATIONS):
+            if generation:
+                self._path = original.with_name(f"{original.stem}.{generation}{original.suffix}")
+            db: sqlite3.Connection | None = None
+            try:
+                db = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=NORMAL")
+                if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                    raise sqlite3.DatabaseError("integrity check failed")
+                self._prepare(db, rebuilt=generation > 0)
+                db.execute(f"PRAGMA busy_timeout={round(_BUSY * 1000)}")
+            except sqlite3.OperationalError as exc:
+                if db is not None:
+                    db.close()
+                raise self._unwritable(exc) from exc
+            except sqlite3.DatabaseError:
+                if db is not None:
+                    db.close()
+                continue
+            return db
+        raise StorageError(
+            f"The quota ledger {original} and its {_GENERATIONS - 1} replacements are damaged. Nothing is sent without "
+            f"one, for the quota's sake. Check the disk, then delete them."
+        )
+
+    def _prepare(self, db: sqlite3.Connection, *, rebuilt: bool) -> None:
+        fresh = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone() is None
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in _SCHEMA.split(";\n"):
+                db.execute(statement)
+            if rebuilt and fresh:
+                # Under no credential's name: it is true for all of them.
+                db.execute(
+                    "INSERT INTO entries (credential, holder, kind, at) VALUES ('', 0, 'unknown', ?)", (self._wall(),)
+                )
+                self.warning = (
+                    f"The quota ledger could not be read and was begun anew as {self._path}. What was already spent "
+                    f"is unknown, so every quota window counts as spent now. To start without this wait, delete the "
+                    f"quota ledger files."
+                )
+            db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+
+    def _register(self, holder: Holder) -> int:
+        assert self._db is not None  # noqa: S101 - just opened
+        row = self._db.execute(
+            "INSERT INTO holders (host, process) VALUES (?, ?) RETURNING id", (holder.host, holder.process)
+        ).fetchone()
+        return int(row[0])
+
+    # -------------------------------------------------------------- the turn
+
+    async def take(
+        self, keep: float, read: Callable[[Sequence[News]], None], may_send: Callable[[], bool]
+    ) -> int | None:
+        started = self._clock.monotonic()
+        while True:
+            db = self._connection()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as exc:
+                if not _is_busy(exc):
+                    raise self._unwritable(exc) from exc
+            if self._clock.monotonic() - started > _PATIENCE:
+                raise WaitError(
+                    f"The quota ledger {self._path} has been locked by another process for {_PATIENCE:.0f} s. Finished "
+                    f"pages are saved; run the same command again when that process has ended."
+                )
+            await self._clock.sleep(_RETRY)
+        # No await from here to the end: a turn is whole or not at all, also under cancellation.
+        try:
+            self._write_pending(db)
+            read(self._news(db, keep))
+            number = None
+            if may_send():
+                number = self._insert(db, _Entry("open", 0, self._wall()))
+            db.execute("COMMIT")
+        except sqlite3.Error as exc:
+            self._roll_back(db)
+            raise self._unwritable(exc) from exc
+        except BaseException:
+            self._roll_back(db)
+            raise
+        self._pending.clear()
+        return number
+
+    def _news(self, db: sqlite3.Connection, keep: float) -> list[News]:
+        now, wall = self._clock.monotonic(), self._wall()
+        first = self._looked == float("-inf")
+        self._turns += 1
+        if first or self._turns % _PRUNE_EVERY == 0:
+            self._prune(db, wall, max(keep, _KEEP_AT_LEAST))
+        # Whatever was not there at the last look is no older than it; after a jump of the wall clock, no age at all.
+        oldest = float("inf") if first else now - self._looked
+        if not first and abs((wall - self._looked_wall) - (now - self._looked)) > _DRIFT:
+            oldest = 0.0
+        self._looked, self._looked_wall = now, wall
+        news: list[News] = []
+        if first:
+            row = db.execute("SELECT at FROM entries WHERE credential = '' AND kind = 'unknown'").fetchone()
+            if row is not None:
+                news.append(Unknown(max(0.0, wall - row[0])))
+        for row in db.execute(
+            "SELECT id, holder, kind, ref, at, size, text FROM entries WHERE credential = ? AND id > ? ORDER BY id",
+            (self._credential, self._seen),
+        ):
+            self._seen = row[0]
+            if row[1] != self._me:
+                item = self._item(row, wall, oldest)
+                if item is not None:
+                    news.append(item)
+        if self._others and now - self._asked >= _LOOK_FOR_DEAD:
+            self._asked = now
+            news += self._bury(db, wall)
+        return news
+
+    def _item(self, row: tuple[Any, ...], wall: float, oldest: float) -> News | None:
+        number, holder, kind, ref, at, size, text = row
+        passed = max(0.0, wall - at)
+        age = min(passed, oldest)
+        match kind:
+            case "open":
+                self._others[number] = (holder, at)
+                return Opened(number, age)
+            case "ended" | "unheard":
+                self._others.pop(ref, None)
+                return Ended(ref, age, size, kind == "ended")
+            case "released":
+                self._others.pop(ref, None)
+                return Released(ref)
+            case "pause":
+                left = size / 1000 - age
+                return Paused(left, text) if left > 0 else None
+            case "told":
+                try:
+                    signal = msgspec.json.decode(text, type=WindowSignal)
+                except msgspec.MsgspecError:
+                    return None
+                if signal.resets_in is not None:
+                    left = signal.resets_in - age
+                    signal = msgspec.structs.replace(
+                        signal, resets_in=max(0.0, left), remaining=signal.remaining if left > 0 else None, used=None
+                    )
+                return Heard(signal)
+            case _:
+                return None  # of a newer version
+
+    def _bury(self, db: sqlite3.Connection, wall: float) -> list[News]:
+        """Open sends of processes that have ended count as sent; nobody will settle them any more."""
+        news: list[News] = []
+        gone: dict[int, bool] = {}
+        for ref, (holder, at) in list(self._others.items()):
+            if holder not in gone:
+                gone[holder] = self._ended(self._holder(db, holder))
+            if gone[holder] or wall - at > _OPEN_AT_MOST:
+                # It may have been killed just now, with the request on its way to the server.
+                spent_at = min(wall, at + _LATE)
+                db.execute("DELETE FROM entries WHERE id = ?", (ref,))
+                self._insert(db, _Entry("unheard", ref, spent_at))
+                del self._others[ref]
+                news.append(Ended(ref, max(0.0, wall - spent_at), 0, heard=False))
+        return news
+
+    def _holder(self, db: sqlite3.Connection, number: int) -> Holder:
+        if number not in self._holders:
+            row = db.execute("SELECT host, process FROM holders WHERE id = ?", (number,)).fetchone()
+            self._holders[number] = Holder(str(row[0]), int(row[1])) if row else Holder("", 0)
+        return self._holders[number]
+
+    def _prune(self, db: sqlite3.Connection, wall: float, keep: float) -> None:
+        mine = (self._credential,)
+        db.execute("UPDATE entries SET at = ? WHERE credential = ? AND at > ?", (wall, *mine, wall))
+        db.execute(
+            "DELETE FROM entries WHERE credential = ? AND at < ? AND kind IN ('ended', 'unheard', 'released')",
+            (*mine, wall - keep),
+        )
+        db.execute(
+            "DELETE FROM entries WHERE credential = ? AND kind = 'pause' AND at + size / 1000.0 < ?", (*mine, wall)
+        )
+
+    # -------------------------------------------------------------- writing
+
+    def end(self, number: int, size: int, *, heard: bool) -> None:
+        self._pending.append(_Entry("ended" if heard else "unheard", number, self._wall(), size))
+        self._flush()
+
+    def release(self, number: int) -> None:
+        self._pending.append(_Entry("released", number, self._wall()))
+        self._flush()
+
+    def pause(self, seconds: float, reason: str) -> None:
+        self._pending.append(_Entry("pause", 0, self._wall(), round(seconds * 1000), text=reason))
+        self._flush()
+
+    def hear(self, signal: WindowSignal) -> None:
+        # Not flushed: it must become visible together with the end of its request, or the figure counts twice.
+        topic = f"{signal.unit}/{signal.seconds or signal.limit}/{signal.name}"
+        text = msgspec.json.encode(signal).decode()
+        self._pending.append(_Entry("told", 0, self._wall(), topic=topic, text=text))
+
+    def _flush(self) -> None:
+        """Write what is pending, if nobody else has the turn just now; else the next turn does."""
+        if self._db is None:
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._write_pending(self._db)
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            self._roll_back(self._db)  # kept: if the trouble lasts, the next turn raises it
+            return
+        self._pending.clear()
+
+    def _write_pending(self, db: sqlite3.Connection) -> None:
+        for entry in self._pending:
+            if entry.ref:
+                db.execute("DELETE FROM entries WHERE id = ?", (entry.ref,))
+            if entry.topic:
+                db.execute(
+                    "DELETE FROM entries WHERE credential = ? AND kind = 'told' AND topic = ?",
+                    (self._credential, entry.topic),
+                )
+            self._insert(db, entry)
+
+    def _insert(self, db: sqlite3.Connection, entry: _Entry) -> int:
+        cursor = db.execute(
+            "INSERT INTO entries (credential, holder, kind, ref, at, size, topic, text) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._credential, self._me, entry.kind, entry.ref, entry.at, entry.size, entry.topic, entry.text),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def close(self) -> None:
+        if self._db is None:
+            return
+        if self._pending:
+            self._flush()
+        self._db.close()
+        self._db = None
+
+    # -------------------------------------------------------------- small things
+
+    def _wall(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise StorageError(f"The quota ledger {self._path} is closed.")
+        return self._db
+
+    def _roll_back(self, db: sqlite3.Connection) -> None:
+        if db.in_transaction:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+
+    def _unwritable(self, exc: sqlite3.Error) -> StorageError:
+        return StorageError(
+            f"The quota ledger {self._path} cannot be used: {exc}. Without it the quota could be overrun after a "
+            f"restart, so nothing more is sent. Finished pages are saved. Free some space or mend the permissions, "
+            f"then run the same command again."
+        )
+
+
+def _is_busy(exc: sqlite3.Error) -> bool:
+    return exc.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
