@@ -110,4 +110,6 @@ def _oversized(exc: BaseException) -> bool:
 
 def _reason(exc: BaseException) -> str:
     number = getattr(exc, "errno", None)
-    return os.strerror(number) if isinstance(number, int) else "no details known"
+    if isinstance(number, int):
+        return os.strerror(number)
+    return "connection reset" if isinstance(exc.__cause__ or exc, ConnectionResetError) else "no details known"

@@ -1,0 +1,38 @@
+"""A governor that admits up to a number at once and writes down what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+
+from harvester.model import RateSignal
+
+
+class FakeGovernor:
+    """Tickets are numbers. *in_flight*: admissions open at a time."""
+
+    def __init__(self, in_flight: int = 100) -> None:
+        self._slots = asyncio.Semaphore(in_flight)
+        self.admitted = 0
+        self.settled: list[tuple[int, int]] = []
+        self.released: list[int] = []
+        self.observed: list[RateSignal] = []
+
+    @property
+    def open(self) -> int:
+        return self.admitted - len(self.settled) - len(self.released)
+
+    async def admit(self) -> int:
+        await self._slots.acquire()
+        self.admitted += 1
+        return self.admitted
+
+    def settle(self, ticket: int, wire_bytes: int) -> None:
+        self._slots.release()
+        self.settled.append((ticket, wire_bytes))
+
+    def release(self, ticket: int) -> None:
+        self._slots.release()
+        self.released.append(ticket)
+
+    def observe(self, signal: RateSignal) -> None:
+        self.observed.append(signal)
