@@ -6,12 +6,15 @@ as well, so that one pair of keys reaches every component.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from harvester.sandbox.idx_account import Account, Entry, encode
+from harvester.sandbox.idx_account import Account
+from harvester.sandbox.idx_dictionaries import DEFAULT_LIST
+from harvester.sandbox.idx_entries import Entry, encode
 from harvester.sandbox.idx_methods import (
     COMPONENTS,
     LISTING_DETAIL,
@@ -42,6 +45,8 @@ _PARTNER_KEYS = (ACCESS_KEY, SECOND_ACCESS_KEY)
 _KEYS = (*_PARTNER_KEYS, CLIENT_ACCESS_KEY)
 
 _UNLIMITED = 10**9
+_WEEK = 7 * 86_400  # seconds; the longest window there is for leads
+_LINK_TAILS = ("results", "count")
 
 
 class IdxOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,8 +58,8 @@ class IdxOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     per_hour: int = 250
     per_hour_ancillary: int = 750
     hour: Literal["rolling", "clock"] = "rolling"
-    max_rows: int = 5_000  # more rows in one answer about leads are 413
-    page_rows: int | None = None  # rows a page of 1.8.0; None: 50 listings, 500 leads
+    max_rows: int = 5_000  # more rows in one answer of a partner's aggregate or of lead traffic are 413
+    page_rows: int | None = None  # rows a page of 1.8.0, and most leads of any version; None: 50 listings, 500 leads
     lead_days: float = 6.0  # how far back leads go
 
 
@@ -66,6 +71,7 @@ class IdxBroker:
     def __init__(self, settings: Settings) -> None:
         self._options = settings.of(self.name, IdxOptions)
         self._clock = settings.clock
+        self._limited = settings.quota
         self._account = Account(settings, lead_days=self._options.lead_days)
         self._quotas = {
             "": self._hourly(settings, self._options.per_hour),
@@ -103,25 +109,58 @@ class IdxBroker:
         return Answer(status=status, headers=(*headers, ("Content-Type", "application/xml")), body=as_xml(body))
 
     def resources(self) -> Sequence[str]:
-        """Every method of the account's version that can be read whole."""
-        version = self._options.version
-        return tuple(name for name, method in METHODS.items() if method.active(version) and method.harvested)
+        """Every method, of any version, that can be read whole."""
+        methods = (name for name, method in METHODS.items() if method.harvested)
+        return (*methods, *(f"clients/savedlinks/{tail}" for tail in _LINK_TAILS))
 
     def truth(self, resource: str) -> Iterator[bytes]:
         """Records of a method, by its name; of one id with the id behind the name: ``clients/cities/lakefront``.
 
-        A method that is asked once per id gives the records of all ids, each stamped with its id.
+        A method that is asked once per id gives the records of all ids, each stamped with its id. Nothing lists
+        the lists of zip codes, so that ``clients/zipcodes`` means the list every account has. The credentials in
+        ``partners/clients`` are left out: no replica may hold them.
         """
+        stem, _, tail = resource.rpartition("/")
+        if stem == "clients/savedlinks" and tail in _LINK_TAILS:
+            for link in self._account.rows(stem) or ():
+                for record in self._linked(link.text("id"), tail):
+                    yield splice(record, "_savedlinkID", link.members["id"])
+            return
         target = find(resource, NEWEST) or find(resource, LISTING_DETAIL) or find(resource, OLDEST)
         if target is None:
             raise KeyError(resource)
         method = target.method
+        if method.name == "partners/clients":
+            yield from (_without_key(client) for client in self._rows(target, OLDEST))
+            return
+        if method.name == "clients/zipcodes" and not target.primary:
+            target = Target(method=method, primary=DEFAULT_LIST)
         if method.stamp and not target.primary:
             for id_ in self._account.ids(method.id):
                 for record in _records(method, self._account.rows(method.name, id_) or ()):
                     yield splice(record, method.stamp, encode(id_))
         else:
             yield from _records(method, self._rows(target, OLDEST))
+
+    def client_config(self, url: str, identity_url: str) -> Mapping[str, object]:
+        """The source a client needs for this simulator; leads as far back as there are any."""
+        source: dict[str, object] = {
+            "provider": self.name,
+            "base_url": url,
+            "access_key": ACCESS_KEY,
+            "ancillary_key": ANCILLARY_KEY,
+            "lead_horizon": _WEEK * max(1, math.ceil((self._options.lead_days + 1) / 7)),
+        }
+        if self._limited:
+            source["budget"] = {"windows": self._windows()}
+        return source
+
+    def _windows(self) -> list[dict[str, float]]:
+        """The allowance as a budget. A scaled hour has its own window; the real one must not be tighter than that."""
+        quota = self._quotas[ANCILLARY_KEY]
+        [limit], scaled = quota.limits, quota.budget()
+        whole: dict[str, float] = {"requests": int(limit.requests * 3600 / quota.seconds(limit)), "seconds": 3600}
+        return scaled if quota.seconds(limit) == 3600 else [*scaled, whole]
 
     def mutate(self, count: int) -> None:
         self._account.mutate(count, self._clock.now())
@@ -186,6 +225,8 @@ class IdxBroker:
             return self._page(method, rows, fields, query, url=f"{ask.origin}/{ask.path.strip('/')}")
         if method.capped and len(rows) > self._options.max_rows:
             return 413, b""
+        if method.cut and not target.primary:
+            rows = rows[: self._options.page_rows or method.paged]
         body = shaped(method, rows, fields)
         return (200 if body else 204), body
 
@@ -202,14 +243,25 @@ class IdxBroker:
     def _saved_link(self, target: Target, version: str) -> tuple[int, bytes]:
         """``savedlinks/<id>/results`` and ``…/count``, of the versions that have them."""
         links = self._account.rows("clients/savedlinks") or ()
-        if rank(version) < rank(LISTING_DETAIL) or target.secondary not in ("results", "count"):
+        if rank(version) < rank(LISTING_DETAIL) or target.secondary not in _LINK_TAILS:
             return 405, b""
         if all(link.text("id") != target.primary for link in links):
             return 400, b""
-        found = (self._account.rows("clients/featured") or ())[int(target.primary) % 7 :: 7]
+        found = self._behind(target.primary)
         if target.secondary == "count":
             return 200, encode(len(found))
         return (200, shaped(METHODS["clients/featured"], found)) if found else (204, b"")
+
+    def _linked(self, link: str, tail: str) -> Iterator[bytes]:
+        """Results or count of a saved link as a replica keeps them."""
+        if tail == "count":
+            yield b'{"value":%d}' % len(self._behind(link))
+        else:
+            yield from _records(METHODS["clients/featured"], self._behind(link))
+
+    def _behind(self, link: str) -> Sequence[Entry]:
+        """The listings a saved link finds: every seventh one."""
+        return (self._account.rows("clients/featured") or ())[int(link) % 7 :: 7]
 
     def _rows(self, target: Target, version: str) -> Sequence[Entry]:
         """The rows behind a target, before any parameter; empty when the entity does not exist."""
@@ -237,6 +289,11 @@ def _records(method: Method, rows: Sequence[Entry]) -> Iterator[bytes]:
             yield splice(each.body(), "_key", encode(each.key))
         else:
             yield each.body()
+
+
+def _without_key(client: Entry) -> bytes:
+    """A partner's client without its API key: credentials are no data (contract, section 9)."""
+    return client.body([name for name in client.members if name != "apiKey"])
 
 
 def _ids_fit(target: Target) -> bool:

@@ -71,6 +71,7 @@ class Method(Struct, frozen=True, kw_only=True):
     partner: bool = False  # needs the ancillary key although it is no method of ``partners``
     empty_list: bool = False  # nothing to say is ``[]`` with status 200, not 204
     capped: bool = False  # more rows than the server's limit are 413
+    cut: bool = False  # more rows than a page are left out without a word, in every version
     since: str = OLDEST
     until: str = ""  # first version without it; "": still there
 
@@ -85,8 +86,8 @@ class Method(Struct, frozen=True, kw_only=True):
 
     @property
     def stamp(self) -> str:
-        """Member a replica puts in front of each record to say whose it is; "" when the path has no id."""
-        return f"_{self.id}" if self.id and not self.id_optional else ""
+        """Member a replica puts in front of each record to say whose it is; "" when it is asked for without an id."""
+        return f"_{self.id}" if self.id and (not self.id_optional or self.id == "listID") else ""
 
 
 def rank(version: str) -> tuple[int, ...]:
@@ -120,6 +121,7 @@ def _areas(component: str, id_kind: str, *, optional: bool) -> tuple[Method, ...
         )
         for name, (since, until) in versions.items()
         for suffix in ("", f"/{SOLD}")
+        if not (suffix and until)  # zip codes of an account went before sold areas came
     )
 
 
@@ -172,7 +174,7 @@ _LEADS = (
         id_optional=True,
         span=LEAD_SPAN,
         paged=500,
-        capped=True,
+        cut=True,
     ),
     Method(
         name="leads/note",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from harvester.sandbox.idx_account import Entry, encode
+from harvester.sandbox.idx_entries import Entry, encode
 from harvester.sandbox.idx_methods import Method, Shape
 
 

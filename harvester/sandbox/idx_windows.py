@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from harvester.sandbox.idx_account import Entry, stamp
+from harvester.sandbox.idx_entries import Entry, stamp
 from harvester.sandbox.idx_methods import NEWEST, Span, rank
 
 SHORTEST_HOURS = 0.0166
