@@ -19,15 +19,15 @@ def prepare_output(fs: Fs, out: PurePath) -> None:
             belongs to somebody else (FAULTS E08). The message names it, the cause and what to do.
     """
     state = state_directory(out)
-    fs.make_directory(out)
-    fs.make_directory(state, private=True)
-    for directory in (out, state):
-        probe = directory / _PROBE
-        try:
+    try:
+        fs.make_directory(out)
+        fs.make_directory(state, private=True)
+        for directory in (out, state):
+            probe = directory / _PROBE
             fs.remove(probe)  # of a run that was killed right here
-            fs.create_if_absent(probe, b"")
+            fs.create_if_absent(probe, b"harvester was here\n")
             fs.remove(probe)
-        except CannotCreate:
-            raise
-        except StorageError as error:
-            raise CannotCreate(str(error)) from error
+    except CannotCreate:
+        raise
+    except StorageError as error:
+        raise CannotCreate(str(error)) from error
