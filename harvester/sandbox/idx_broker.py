@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from harvester.sandbox.client_budget import budget_windows
 from harvester.sandbox.idx_account import Account
 from harvester.sandbox.idx_answers import Answers, IdxOptions
 from harvester.sandbox.idx_entries import encode
@@ -95,15 +96,8 @@ class IdxBroker:
             "lead_horizon": _WEEK * max(1, math.ceil((self._options.lead_days + 1) / 7)),
         }
         if self._limited:
-            source["budget"] = {"windows": self._windows()}
+            source["budget"] = {"windows": budget_windows(self._quotas[ANCILLARY_KEY])}
         return source
-
-    def _windows(self) -> list[dict[str, float]]:
-        """The allowance as a budget. A scaled hour has its own window; the real one must not be tighter than that."""
-        quota = self._quotas[ANCILLARY_KEY]
-        [limit], scaled = quota.limits, quota.budget()
-        whole: dict[str, float] = {"requests": int(limit.requests * 3600 / quota.seconds(limit)), "seconds": 3600}
-        return scaled if quota.seconds(limit) == 3600 else [*scaled, whole]
 
     def mutate(self, count: int) -> None:
         self._account.mutate(count, self._clock.now())

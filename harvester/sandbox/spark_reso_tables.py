@@ -17,7 +17,7 @@ KEYS: Mapping[str, str] = {
     "Office": "OfficeKey",
     "Media": "MediaKey",
     "Room": "RoomKey",
-    "Unit": "UnitTypeKey",
+    "Unit": "UnitKey",
     "OpenHouse": "OpenHouseKey",
 }
 """The resources and their key members."""
