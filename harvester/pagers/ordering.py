@@ -43,8 +43,8 @@ def descends(kind: Kind, values: Sequence[str]) -> bool:
     if kind is Kind.NUMBER:
         numbers = [int(value) for value in values if _WHOLE.fullmatch(value)]
         return any(later < earlier for earlier, later in pairwise(numbers))
-    if len(set(map(len, values))) == 1 and not any(value[-6:-5] in {"+", "-"} for value in values):
-        return any(map(str.__lt__, values[1:], values))  # one form: the text is the order
+    if list(values) == sorted(values) and len(set(map(len, values))) == 1 and not any(map(_OFFSET.search, values)):
+        return False  # one form without offsets, as nearly always: the text is the order
     instants = [instant for instant in map(sortable, values) if instant is not None]
     return any(later < earlier for earlier, later in pairwise(instants))
 
@@ -66,6 +66,7 @@ def sortable(text: str) -> str | None:
 
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+_OFFSET = re.compile(r"[+-]\d\d:?\d\d$", re.ASCII)
 _WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
 
 

@@ -42,9 +42,11 @@ class Rows:
         return tuple(map(self.identity, range(len(self))))
 
     def at_end(self, value: str) -> tuple[str, ...]:
-        """Identities of the last rows of the page, as far back as they have *value*."""
-        places = takewhile(lambda place: self._has(place, value), reversed(range(len(self))))
-        return tuple(map(self.identity, places))[::-1]
+        """Identities of the last rows of the page, as far back as they have *value*; late nulls are passed over."""
+        late = self.late_nulls()
+        places = [place for place in reversed(range(len(self))) if place not in late]
+        places = list(takewhile(lambda place: self._has(place, value), places))
+        return tuple(map(self.identity, reversed(places)))
 
     def known_at_start(self, value: str | None, seen: frozenset[str]) -> int:
         """How many of the first rows have *value*, so that they may be among *seen*."""
