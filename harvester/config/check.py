@@ -14,7 +14,7 @@ from harvester.errors import ConfigError
 
 # Both become directory names and parts of URLs (FAULTS M03); a dot in a source name would split a --set path.
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_RESOURCE_NAME = re.compile(r"[A-Za-z0-9_$][A-Za-z0-9_.$-]{0,63}(?:/[A-Za-z0-9_$][A-Za-z0-9_.$-]{0,63}){0,4}")
+_RESOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}){0,4}")
 
 OPTION_KEYS = ("translations", "language", "lead_horizon", "api_version")
 """Source keys that only some providers take; ``Provider.options`` names the ones a provider does."""

@@ -18,7 +18,8 @@ from harvester.events import Event
 from harvester.report.printable import printable
 
 QUEUED_LINES = 10_000
-_PATIENCE = 0.25  # seconds between looks at whether the reader was given up while the queue is full
+HURRIED_SECONDS = 2.0  # longest wait for the reader at the end of a run that was told to stop
+_PATIENCE = 0.25  # seconds between two looks at whether there is a hurry now, while the reader is waited for
 
 
 class RawOutput(Protocol):
@@ -50,6 +51,7 @@ class EventLines:
         self._on_gone = on_gone
         self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUED_LINES)
         self._gone = threading.Event()
+        self._hurried = False
         # A daemon: a stuck reader must not keep the process alive.
         self._thread = threading.Thread(target=self._write_all, name="event-lines", daemon=True)
 
@@ -68,23 +70,25 @@ class EventLines:
     def __call__(self, event: Event) -> None:
         self._put(event_line(event))
 
-    def give_up(self) -> None:
-        """Stop waiting for the reader: events that find the queue full are dropped from now on."""
-        self._gone.set()
+    def hurry(self) -> None:
+        """The run is to end soon: events that find the queue full are dropped from now on. Safe in a signal handler."""
+        self._hurried = True
 
-    def close(self, grace: float = 2.0) -> None:
-        """Write what is queued, for at most *grace* seconds; a reader that was given up is not waited for."""
-        if not self._gone.is_set():
-            self._put(None)
-            self._thread.join(grace)
-            self._gone.set()
+    def close(self) -> None:
+        """Write what is queued. A slow reader is waited for, as by any program; in a hurry only ``HURRIED_SECONDS``."""
+        self._put(None)
+        while self._thread.is_alive() and not self._hurried:
+            self._thread.join(_PATIENCE)
+        self._thread.join(HURRIED_SECONDS)
+        self._gone.set()
 
     def _put(self, line: bytes | None) -> None:
         while not self._gone.is_set():
             try:
-                self._queue.put(line, timeout=_PATIENCE)
+                self._queue.put(line, timeout=None if self._hurried else _PATIENCE, block=not self._hurried)
             except queue.Full:
-                continue
+                if not self._hurried:
+                    continue
             return
 
     def _write_all(self) -> None:

@@ -63,3 +63,6 @@ class GivenFiles:
 
     def lock(self, path: PurePath) -> FileLock:
         raise StorageError(f"{path}: read-only")
+
+    def sync_directory(self, path: PurePath) -> None:
+        raise StorageError(f"{path}: read-only")

@@ -85,18 +85,36 @@ def test_a_closed_stream_is_a_reader_that_went_away() -> None:
 
 
 def test_a_stuck_reader_blocks_nobody_until_the_queue_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FAULTS R08: a full pipe. After giving up on the reader nothing waits for it, not even the end."""
+    """FAULTS R08: a full pipe. In a hurry nothing waits for it, and the end only for a moment."""
     monkeypatch.setattr(lines, "QUEUED_LINES", 5)
+    monkeypatch.setattr(lines, "HURRIED_SECONDS", 0.05)
     output = StuckOutput()
-    sink = EventLines(output)
-    with sink:
+    with EventLines(output) as sink:
         for _ in range(6):  # one in the writer's hands, five queued
             sink(warned("x"))
-        sink.give_up()
+        sink.hurry()
         for _ in range(1000):
             sink(warned("dropped"))
     output.released.set()
     assert output.writes <= 6
+
+
+def test_in_a_hurry_a_reader_that_reads_still_gets_everything() -> None:
+    output = io.BytesIO()
+    with EventLines(output) as sink:
+        sink(h.started())
+        sink.hurry()
+        sink(h.finished())
+    assert output.getvalue().count(b"\n") == 2
+
+
+def test_a_slow_reader_is_waited_for_at_the_end() -> None:
+    output = StuckOutput()
+    threading.Timer(0.6, output.released.set).start()
+    with EventLines(output) as sink:
+        for _ in range(20):
+            sink(warned("x"))
+    assert output.writes == 20
 
 
 def test_short_writes_are_continued() -> None:

@@ -1,0 +1,45 @@
+"""The functions of ``harvester.api`` that commands call, as one value that a test can replace.
+
+Each is loaded when it is first called: ``--help`` and ``sandbox`` need none of the client.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harvester.api.configuration import Config
+    from harvester.provider import Provider
+    from harvester.report.tally import Report
+
+
+def _loaded(module: str, name: str) -> Callable[..., Any]:
+    def call(*args: object, **kwargs: object) -> Any:
+        return getattr(importlib.import_module(f"harvester.api.{module}"), name)(*args, **kwargs)
+
+    return call
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """What the API can do. See the functions themselves for arguments and errors."""
+
+    load_config: Callable[..., Config]
+    run: Callable[..., Awaitable[Report]]
+    plan: Callable[..., Awaitable[Any]]
+    verify: Callable[..., Awaitable[Any]]
+    status: Callable[..., Any]
+    providers: Callable[[], Sequence[Provider]]
+
+
+REAL = Api(
+    load_config=_loaded("configuration", "load_config"),
+    run=_loaded("harvest", "run"),
+    plan=_loaded("harvest", "plan"),
+    verify=_loaded("harvest", "verify"),
+    status=_loaded("harvest", "status"),
+    providers=_loaded("catalogue", "providers"),
+)

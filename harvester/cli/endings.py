@@ -1,0 +1,84 @@
+"""How a command ends: the message for the user and the exit status."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from cyclopts import CycloptsError
+
+from harvester.errors import HarvesterError
+from harvester.report.printable import printable
+
+BUG = 70
+READER_GONE = 141  # 128 + SIGPIPE: the reader of standard output went away
+WRONG_ARGUMENTS = 2
+INTERRUPTED = 130
+
+
+def end(error: BaseException, stderr: TextIO, *, debug: bool) -> int:
+    """Tell the user what *error* means for them. Returns the exit status.
+
+    One paragraph, no traceback unless *debug*. What came from outside is escaped.
+    """
+    cause = deciding(error)
+    status, message = _verdict(cause)
+    lines = [message] if message else []
+    lines += [printable(note) for note in getattr(cause, "__notes__", ())]
+    if cause is not error:
+        lines += [printable(note) for note in getattr(error, "__notes__", ())]
+    if debug:
+        lines.insert(0, _traceback(error))
+    try:
+        for line in lines:
+            stderr.write(f"{line}\n")
+        stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody is left to be told; the status still says it
+    return status
+
+
+@contextmanager
+def saved_in(out: str) -> Iterator[None]:
+    """Whatever ends the block says where the committed work is."""
+    try:
+        yield
+    except Exception as exc:
+        exc.add_note(f"What was committed is safe in {out}; the same command goes on from there.")
+        raise
+
+
+def deciding(error: BaseException) -> BaseException:
+    """The error that decides: of a group, the first that is ours; else the first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [deciding(part) for part in error.exceptions]
+    ours = [leaf for leaf in leaves if isinstance(leaf, HarvesterError)]
+    bugs = [leaf for leaf in leaves if not isinstance(leaf, HarvesterError)]
+    # A bug is told before a refusal: the refusal will come back, the bug may not.
+    return (bugs or ours)[0]
+
+
+def _verdict(error: BaseException) -> tuple[int, str]:
+    match error:
+        case HarvesterError():
+            return error.exit_status, f"harvester: {printable(str(error))}"
+        case CycloptsError():
+            return WRONG_ARGUMENTS, f"harvester: {printable(str(error))}\nTry --help after the command."
+        case BrokenPipeError():
+            return READER_GONE, ""
+        case KeyboardInterrupt():
+            return INTERRUPTED, "harvester: interrupted"
+        case MemoryError():
+            return BUG, "harvester: out of memory. Lower in_flight or page_size, and run the same command again."
+    name = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = printable(name, 300)
+    return BUG, f"harvester: this is a bug, please report it with the output of --debug ({text})."
+
+
+def _traceback(error: BaseException) -> str:
+    """Without local variables, which could be secrets; each line escaped."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(printable(line) for line in lines)

@@ -1,0 +1,62 @@
+"""One harvest as ``run`` and ``demo`` show it: live display, signals, closing table, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+from msgspec import Struct
+
+from harvester.cli.context import Context
+from harvester.cli.display import close_display, displaying
+from harvester.cli.endings import READER_GONE, saved_in
+from harvester.cli.signals import stopping_on_signals
+
+
+class Choices(Struct, frozen=True, kw_only=True):
+    """What the command line says about a run, besides the configuration."""
+
+    mode: str = "auto"
+    sources: Sequence[str] = ()  # (): all
+    resources: Sequence[str] = ()  # (): all
+    restart: bool = False  # give up an unfinished run instead of going on with it
+
+
+async def harvest(context: Context, config: Any, choices: Choices, *, as_json: bool) -> int:
+    """Run *config* to its end, a signal or an error. Returns the exit status."""
+    stop = anyio.Event()
+    loop = asyncio.get_running_loop()
+
+    def reader_went_away() -> None:
+        # From the writing thread. Nobody reads what is told: stop where it is safe (FAULTS R08).
+        loop.call_soon_threadsafe(stop.set)
+
+    with (
+        saved_in(config.out),
+        stopping_on_signals(stop) as stopper,
+        displaying(context, as_json=as_json, on_gone=reader_went_away) as display,
+    ):
+        stopper.on_first.append(display.hurry)
+        report = await context.api.run(
+            config,
+            mode=choices.mode,
+            sink=display,
+            sources=choices.sources,
+            resources=choices.resources,
+            deadline=config.deadline,
+            stop=stop,
+            restart=choices.restart,
+        )
+        reader_gone = display.reader_gone and stopper.received is None
+    if report.exit_status == 0:
+        status = 0  # a signal that came too late to interrupt anything is no failure
+    else:
+        status = stopper.exit_status or (READER_GONE if reader_gone else report.exit_status)
+    close_display(context, report, as_json=as_json)
+    if stopper.received is not None and status:
+        context.stderr.write(
+            f"harvester: stopped. Committed pages are safe in {config.out}; the same command goes on.\n"
+        )
+    return status

@@ -1,0 +1,97 @@
+"""The ``harvester`` command: sets the process up, runs one command, ends with its status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any, NoReturn
+
+from cyclopts import App, Parameter
+
+from harvester.cli.context import Context, process_context
+from harvester.cli.endings import end
+from harvester.cli.logs import set_up_logs
+from harvester.cli.malloc import tune_malloc
+
+COMMANDS = ("run", "sandbox")
+"""In the order of the help. Each is a function in the file of its name."""
+
+Loop = Callable[[], asyncio.AbstractEventLoop]
+
+
+def build_app() -> App:
+    """All commands with their help."""
+    app = App(
+        name="harvester",
+        help="Replicates MLS data from provider APIs into NDJSON shards, and says so when anything is missing.",
+        help_epilogue="Each command lists its options and exit statuses: harvester run --help",
+        help_format="markdown",
+        version=version("harvester"),
+        version_flags=["--version"],
+        default_parameter=Parameter(negative=(), show_default=False),
+    )
+    for order, name in enumerate(COMMANDS):
+        module = importlib.import_module(f"harvester.cli.{name}")
+        app.command(getattr(module, name), name=name, sort_key=order)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The entry point."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    tune_malloc()
+    context = process_context()
+    finish(context, invoke(tokens, context))
+
+
+def invoke(tokens: Sequence[str], context: Context) -> int:
+    """Run the command that *tokens* name. Returns the exit status; raises nothing."""
+    if tokens and tokens[0] == "--debug":
+        tokens = [*tokens[1:], "--debug"]
+    debug = "--debug" in tokens
+    try:
+        set_up_logs(context.stderr, debug=debug)
+        command, bound, given = build_app().parse_args(tokens, exit_on_error=False, print_error=False)
+        if "context" in given:
+            bound.arguments["context"] = replace(context, debug=debug)
+        result: object = command(*bound.args, **bound.kwargs)
+        if isinstance(result, Coroutine):
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                result = runner.run(result)
+        return result if isinstance(result, int) else 0
+    except BaseException as exc:
+        if isinstance(exc, SystemExit):
+            raise
+        return end(exc, context.stderr, debug=debug)
+
+
+def _loop_factory() -> Loop | None:
+    """uvloop's loop where it can be had; None: the loop of the standard library."""
+    uvloop: ModuleType | Any
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    factory: Loop = uvloop.new_event_loop
+    return factory
+
+
+def finish(context: Context, status: int) -> NoReturn:
+    """End the process with *status*.
+
+    Flushes first, where a reader that went away can be passed over: left to the interpreter it would become a
+    message and status 120.
+    """
+    for stream in (context.stdout, context.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            stream.close()
+    sys.exit(status)

@@ -1,0 +1,81 @@
+"""``harvester run``: harvest what the configuration names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from harvester.cli.context import Given, as_path
+from harvester.cli.harvesting import Choices, harvest
+
+
+async def run(
+    *,
+    config: Annotated[Path | None, Parameter(alias="-c")] = None,
+    source: list[str] | None = None,
+    resource: list[str] | None = None,
+    mode: Literal["auto", "full", "delta", "sweep"] = "auto",
+    out: str | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    deadline: str | None = None,
+    restart: bool = False,
+    json: bool = False,
+    debug: bool = False,
+    context: Given,
+) -> int:
+    """Harvest every source of the configuration into sealed NDJSON shards.
+
+    Killed or stopped at any time, the same command goes on from the last commit. On a terminal it shows one line a
+    resource; otherwise standard output gets one JSON line an event and nothing else.
+
+    Exit status:
+
+    - 0: everything is complete
+    - 1: finished, but a resource failed or is incomplete
+    - 2: wrong arguments
+    - 65: a provider broke its protocol
+    - 70: a bug in harvester
+    - 73: the output cannot be created
+    - 74: reading or writing the output failed
+    - 75: quota or deadline reached; run again later
+    - 77: credentials refused
+    - 78: the configuration is wrong
+    - 79: another process writes to the same place
+    - 130, 143: stopped by SIGINT or SIGTERM; run again to go on
+    - 141: the reader of standard output went away; run again to go on
+
+    Parameters
+    ----------
+    config
+        the configuration file; harvester.toml in the current directory if not given.
+    source
+        only this source; can be given several times.
+    resource
+        only this resource; can be given several times.
+    mode
+        full reads everything, delta what changed, sweep finds what is gone; auto (the default) decides.
+    out
+        the output directory, over the one in the configuration.
+    set_
+        KEY=VALUE over the configuration, for example sources.centris.budget.per_minute=10; can be given several times.
+    deadline
+        stop, resumable, after so long: 90s, 30m, 2h.
+    restart
+        begin again instead of going on with an unfinished run.
+    json
+        JSON lines also on a terminal.
+    debug
+        show tracebacks and log everything to standard error.
+    """
+    overrides = list(set_ or ())
+    if out is not None:
+        overrides.append(f"out={out}")
+    if deadline is not None:
+        overrides.append(f"deadline={deadline}")
+    settings = context.api.load_config(
+        as_path(config), fs=context.ports.fs, environment=context.ports.environment, overrides=overrides
+    )
+    choices = Choices(mode=mode, sources=tuple(source or ()), resources=tuple(resource or ()), restart=restart)
+    return await harvest(context, settings, choices, as_json=json)
