@@ -55,8 +55,9 @@ def selected(walk: Walk) -> str:
 
 
 def collection(walk: Walk) -> str:
-    """Path of the walk's resource below the base URL."""
-    return walk.resource.path or walk.resource.name
+    """Path of the walk's resource below the base URL, with the parent's value in its place (FAULTS M04)."""
+    path = walk.resource.path or walk.resource.name
+    return path.replace("{value}", quote((walk.value or "").replace("'", "''"), safe=""))
 
 
 def with_query(path: str, parameters: Iterable[tuple[str, str]]) -> str:

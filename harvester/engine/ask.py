@@ -1,0 +1,53 @@
+"""Single questions beside a walk: its anchor, and how many records there are."""
+
+from __future__ import annotations
+
+from harvester.contracts import Transport
+from harvester.decode.heads import HeadReader
+from harvester.engine.source import Source
+from harvester.model import Action, Page, PageRequest, Request, Response, Walk
+
+
+async def ask(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> Page:
+    """Send *request* for *walk* and open the answer.
+
+    Raises:
+        HarvesterError: as ``Transport.send``; ProtocolError when the body is no page of this provider.
+    """
+    return open_page(source, walk, request, await send(source, transport, walk, request))
+
+
+async def send(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> Response:
+    """Send *request* with the headers that the provider and the walk want."""
+    return await transport.send(
+        Request(
+            url=source.origin.resolve(request.url),
+            headers=(*source.provider.headers, *walk.headers, *request.headers),
+        )
+    )
+
+
+def open_page(source: Source, walk: Walk, request: PageRequest, response: Response) -> Page:
+    """The page in *response*. Raises ``ProtocolError`` when its body is none of this provider."""
+    if response.verdict.action is Action.EMPTY:
+        return Page(request=request, url=response.url, records=())
+    return source.provider.envelope.open(response, request, walk)
+
+
+async def find_anchor(source: Source, transport: Transport, walk: Walk) -> str | None:
+    """The instant before the first request of *walk*, where only the provider's data can tell it.
+
+    None when the provider's ``Date`` tells it instead (it comes with the first page), when the resource has no
+    modification time, or when it is empty.
+    """
+    anchor = source.provider.anchor
+    if anchor is None or walk.resource.modified is None:
+        return None
+    page = await ask(source, transport, walk, anchor(walk))
+    read = HeadReader(walk.resource).read
+    return max((head.modified for head in map(read, page.records) if head.modified), default=None)
+
+
+async def count(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> int | None:
+    """How many records the provider claims; None when the answer does not say."""
+    return (await ask(source, transport, walk, request)).count

@@ -1,0 +1,40 @@
+"""Notices a walk that is given the same pages for ever (FAULTS P02, P03, H11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from harvester.errors import ProtocolError
+from harvester.model import Head
+
+_REPEATS = 4  # a page may honestly come again a few times: a tie read anew, a walk begun again
+
+
+class LoopGuard:
+    """Counts how often the same list of keys came back in one walk.
+
+    Eight bytes a page. A server that repeats pages under ever new links would otherwise be read for ever.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, int] = {}
+
+    def check(self, heads: Sequence[Head]) -> None:
+        """Raises ``ProtocolError`` when the page with these heads has come too often. Empty pages say nothing."""
+        digest = blake2b(digest_size=8)
+        known = False
+        for head in heads:
+            if head.key is not None:
+                known = True
+                digest.update("\x1f".join(head.key).encode("utf-8", "surrogatepass"))
+                digest.update((head.modified or "").encode("utf-8", "surrogatepass"))
+        if not known:
+            return
+        times = self._seen.get(digest.digest(), 0) + 1
+        self._seen[digest.digest()] = times
+        if times >= _REPEATS:
+            raise ProtocolError(
+                f"the server sent the same page of {len(heads)} records {times} times; "
+                "the walk does not get any further. What was written before stays; run the command again to try anew."
+            )

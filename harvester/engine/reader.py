@@ -1,0 +1,144 @@
+"""One walk as a stream of decoded pages: the next is asked for while the last is being written."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+
+from harvester.contracts import Clock, Pager, Transport
+from harvester.decode.heads import HeadReader, PageHeads
+from harvester.engine.ask import open_page, send
+from harvester.engine.frontier import Frontier
+from harvester.engine.source import Source
+from harvester.errors import (
+    CursorExpired,
+    HarvesterError,
+    PageTooLarge,
+    ProtocolError,
+    ResourceRefused,
+)
+from harvester.model import Page, PageRequest, Walk
+
+_DECODE_ATTEMPTS = 3  # a page whose body is no page of this provider is fetched again, then fails
+_DECODE_PAUSE = 1.0  # seconds before that, times the attempt
+_LOST_CURSOR = frozenset({400, 404, 409, 410})  # on a later page: the position is refused, not the resource
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A decoded page, what it proves to exist, and how long it took."""
+
+    request: PageRequest
+    page: Page
+    heads: PageHeads
+    followers: Sequence[PageRequest]
+    seconds: float  # from asking to the last byte, waits for the governor included
+
+
+class WalkReader:
+    """Fetches the pages of one walk, up to *lanes* at a time, and hands them out as they arrive.
+
+    The caller settles each page on the frontier once it is written. Fetches run in *tasks*, which the caller
+    owns; ``close`` ends those of this reader.
+    """
+
+    def __init__(
+        self,
+        walk: Walk,
+        frontier: Frontier,
+        *,
+        source: Source,
+        transport: Transport,
+        clock: Clock,
+        tasks: TaskGroup,
+        lanes: int = 1,
+    ) -> None:
+        self._walk, self._frontier = walk, frontier
+        self._source, self._transport = source, transport
+        self._pager: Pager = source.provider.pagers[walk.pager]
+        self._heads = HeadReader(walk.resource)
+        self._clock, self._tasks, self._lanes = clock, tasks, lanes
+        self._todo = deque(frontier.cursor)
+        self._running = 0
+        self._results_in, self._results = anyio.create_memory_object_stream[Fetched | HarvesterError](math.inf)
+        self._scopes: set[anyio.CancelScope] = set()
+
+    async def next(self) -> Fetched | None:
+        """The next page to arrive; None when the walk has ended.
+
+        Raises:
+            HarvesterError: a page cannot be had. Pages handed out before stay good.
+        """
+        self._launch()
+        if not self._running:
+            return None
+        outcome = await self._results.receive()
+        self._running -= 1
+        if isinstance(outcome, HarvesterError):
+            raise outcome
+        self._todo.extend(outcome.followers)
+        # The next page travels while the caller joins and writes this one.
+        self._launch()
+        return outcome
+
+    def close(self) -> None:
+        """End the fetches under way."""
+        for scope in tuple(self._scopes):
+            scope.cancel()
+        self._results_in.close()
+        self._results.close()
+
+    def _launch(self) -> None:
+        while self._todo and self._running < self._lanes:
+            self._running += 1
+            self._tasks.start_soon(self._deliver, self._todo.popleft())
+
+    async def _deliver(self, request: PageRequest) -> None:
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                outcome: Fetched | HarvesterError = await self._fetch(request)
+            except HarvesterError as error:
+                outcome = error
+            finally:
+                self._scopes.discard(scope)
+            self._results_in.send_nowait(outcome)
+
+    async def _fetch(self, request: PageRequest) -> Fetched:
+        asked = self._clock.monotonic()
+        while True:
+            try:
+                page = await self._ask(request)
+                break
+            except PageTooLarge as error:
+                smaller = self._pager.with_size(self._walk, request, error.page_size)
+                if smaller == request:
+                    raise
+                self._frontier.exchange(request, smaller)
+                request = smaller
+            except ResourceRefused as error:
+                if error.status in _LOST_CURSOR and request != self._pager.first(self._walk):
+                    raise CursorExpired(str(error)) from error
+                raise
+        heads = PageHeads(page.records, self._heads)
+        followers = self._pager.follow(self._walk, page, heads)
+        return Fetched(request, page, heads, followers, self._clock.monotonic() - asked)
+
+    async def _ask(self, request: PageRequest) -> Page:
+        attempt = 1
+        while True:
+            response = await send(self._source, self._transport, self._walk, request)
+            try:
+                return open_page(self._source, self._walk, request, response)
+            except ProtocolError:
+                # A body cut where no length or chunk told it looks like this (FAULTS H05), and so does a page
+                # served by something in between; asking again decides.
+                if attempt == _DECODE_ATTEMPTS:
+                    raise
+            await self._clock.sleep(_DECODE_PAUSE * attempt)
+            attempt += 1

@@ -1,0 +1,36 @@
+"""A configured provider, ready to be harvested: what the engine needs of it, and nothing secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harvester.contracts import Sink, Transport
+from harvester.model import PageRequest, Resource, Walk
+from harvester.provider import Provider
+from harvester.wire.origin import Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blueprint:
+    """How one resource is walked. The functions are pure and come from the planner."""
+
+    resource: Resource
+    walks: Callable[[Sequence[str] | None], tuple[Walk, ...]]  # from the parent's values; None: it has no parent
+    close: Callable[[Walk, str | None], Walk | None]  # from a full walk and its anchor
+    count: Callable[[Walk], PageRequest] | None  # asks only how many there are; None: the provider cannot say
+    fingerprint: str  # of everything that decides which records belong to the run
+    implied: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One provider with its origin and its way to the wire."""
+
+    name: str
+    provider: Provider
+    origin: Origin
+    connect: Callable[[Sink], Transport]  # a stack whose events go to the sink; governor and session are shared
+    blueprints: tuple[Blueprint, ...]  # parents before the resources that need their values
+    requests_at_risk: int  # pages that may have to be fetched again after a crash
+    workers: int = 4  # walks worked on at a time

@@ -1,0 +1,337 @@
+"""One walk from its first page to its last: pages into shards, shards and position into commits."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import anyio
+import msgspec
+
+from harvester.contracts import Clock, Fs, Rng, Sink, Transport
+from harvester.decode.lines import join_lines, make_stamp
+from harvester.engine.ask import find_anchor
+from harvester.engine.frontier import Frontier
+from harvester.engine.loop_guard import LoopGuard
+from harvester.engine.reader import Fetched, WalkReader
+from harvester.engine.sieve import Sieve, Sifted
+from harvester.engine.source import Source
+from harvester.errors import CursorExpired, HarvesterError, StorageError
+from harvester.events import Committed, PageFetched, Quarantined
+from harvester.model import PageRequest, Rejected, Walk
+from harvester.store.commits import Commit, CommitLog, Tally
+from harvester.store.shards import Compression, ShardWriter
+
+_RESTARTS = 3  # times a walk begins again at its start because the server lost its position
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What every walk of one resource's run shares."""
+
+    source: Source
+    transport: Transport
+    directory: PurePath  # of the run
+    fs: Fs
+    clock: Clock
+    rng: Rng
+    sink: Sink
+    executor: Executor  # one thread: compression, hashing and fsync happen there, in order
+    compression: Compression
+    shard_bytes: int
+    commit_seconds: float
+    fingerprint: str
+    sieve: Sieve
+    stop: anyio.Event
+
+
+@dataclass(kw_only=True)
+class Position:
+    """Where a walk stands, as its last commit says."""
+
+    frontier: Frontier
+    done: bool = False
+    tally: Tally = field(default_factory=Tally)
+    anchor: str | None = None
+    expected: int | None = None
+    watermark: str | None = None
+    number: int = 0  # of the last commit
+    shards: int = 0  # written so far
+    quarantines: int = 0
+
+
+def resume(walk: Walk, pager_first: PageRequest, commits: tuple[Commit, ...]) -> Position:
+    """The position that *commits* prove; the start of the walk when there are none."""
+    if not commits:
+        return Position(frontier=Frontier((pager_first,)))
+    last = commits[-1]
+    added = [entry.path for commit in commits for entry in commit.add]
+    return Position(
+        frontier=Frontier(last.cursor),
+        done=last.done,
+        tally=last.tally,
+        anchor=last.anchor,
+        expected=last.expected,
+        watermark=last.watermark,
+        number=last.number,
+        shards=sum(1 for path in added if path.startswith("part-")),
+        quarantines=sum(1 for path in added if path.startswith("quarantine-")),
+    )
+
+
+def stamp_of(walk: Walk) -> bytes:
+    """What is spliced into every record of *walk*: the value of its parent, under the declared name."""
+    if walk.resource.per_value is None or walk.value is None:
+        return b""
+    return make_stamp([(walk.resource.per_value.stamp, walk.value)])
+
+
+class WalkWorker:
+    """Runs one walk. ``run`` returns True when the walk has ended, False when it was asked to stop.
+
+    A failed walk has committed everything it wrote before it raises, so that the next attempt goes on from there.
+    """
+
+    def __init__(self, walk: Walk, shop: Workshop, log: CommitLog, position: Position) -> None:
+        self.walk, self.position = walk, position
+        self._shop, self._log = shop, log
+        self._pager = shop.source.provider.pagers[walk.pager]
+        self._stamp = stamp_of(walk)
+        self._records = self._writer("part", position.shards)
+        self._rejects = self._writer("quarantine", position.quarantines)
+        self._saving = anyio.Lock()
+        self._pages_at_risk = 0
+        self._committed_at = shop.clock.monotonic()
+        self._dirty = False
+
+    async def run(self) -> bool:
+        if self.position.done:
+            return True
+        ended = False
+        failure: HarvesterError | None = None
+        try:
+            await self._anchor()
+            ended = await self._read_all()
+        except StorageError:
+            await self._abandon()
+            raise
+        except HarvesterError as error:
+            failure = error
+        except BaseException:
+            await self._abandon()
+            raise
+        # A commit once begun is finished, also when the run is being cancelled (FAULTS R05).
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._commit(done=ended)
+            except BaseException:
+                await self._abandon()
+                raise
+        if failure is not None:
+            raise failure
+        return ended
+
+    # -------------------------------------------------------------- reading
+
+    async def _anchor(self) -> None:
+        position = self.position
+        if position.anchor is None and not position.number and self.walk.since is None:
+            position.anchor = await find_anchor(self._shop.source, self._shop.transport, self.walk)
+
+    async def _read_all(self) -> bool:
+        restarts = 0
+        while True:
+            before = self.position.tally.records
+            try:
+                return await self._read_from_frontier()
+            except CursorExpired:
+                # Everything held already is recognised by its key, so beginning again costs requests, not rows.
+                restarts = 1 if self.position.tally.records > before else restarts + 1
+                if restarts > _RESTARTS or not self.walk.resource.key:
+                    raise
+                self.position.frontier.restart(self._pager.first(self.walk))
+
+    async def _read_from_frontier(self) -> bool:
+        shop = self._shop
+        guard = LoopGuard()
+        async with anyio.create_task_group() as tasks:
+            reader = WalkReader(
+                self.walk,
+                self.position.frontier,
+                source=shop.source,
+                transport=shop.transport,
+                clock=shop.clock,
+                tasks=tasks,
+            )
+            failure: HarvesterError | None = None
+            ended = False
+            try:
+                with anyio.CancelScope() as reading:
+                    tasks.start_soon(self._watch_stop, reading)
+                    tasks.start_soon(self._commit_by_time)
+                    while (fetched := await reader.next()) is not None:
+                        guard.check(fetched.heads)
+                        with anyio.CancelScope(shield=True):
+                            await self._take(fetched)
+                        if shop.stop.is_set():
+                            break
+                    else:
+                        ended = True
+            except HarvesterError as error:
+                failure = error
+            finally:
+                reader.close()
+            tasks.cancel_scope.cancel()
+        # Raised outside the task group, which would wrap it.
+        if failure is not None:
+            raise failure
+        return ended
+
+    async def _watch_stop(self, reading: anyio.CancelScope) -> None:
+        await self._shop.stop.wait()
+        reading.cancel()
+
+    async def _commit_by_time(self) -> None:
+        """Commit while the walk waits for its quota: what was read an hour ago must not be lost by a crash now."""
+        shop = self._shop
+        while True:
+            due = self._committed_at + shop.commit_seconds - shop.clock.monotonic()
+            if due > 0:
+                await shop.clock.sleep(due)
+            elif self._dirty:
+                with anyio.CancelScope(shield=True):
+                    await self._commit(done=False)
+            else:
+                self._committed_at = shop.clock.monotonic()
+
+    # -------------------------------------------------------------- writing
+
+    async def _take(self, fetched: Fetched) -> None:
+        """Write one page; afterwards the frontier stands behind it."""
+        shop, page = self._shop, fetched.page
+        async with self._saving:
+            sifted = shop.sieve.sift(self.walk, self._pager, fetched)
+            if sifted.rows:
+                lines = join_lines(page.records, self._stamp, sifted.keep)
+                await self._records.write((lines.data,), lines.rows, sifted.first_modified, sifted.last_modified)
+            for rejected in sifted.rejected:
+                await self._reject(rejected)
+            self._account(fetched, sifted)
+            self.position.frontier.settle(fetched.request, fetched.followers)
+            self._pages_at_risk += 1
+            self._dirty = True
+        shop.sink(
+            PageFetched(
+                at=shop.clock.now(),
+                source=shop.source.name,
+                resource=self.walk.resource.name,
+                walk=self.walk.id,
+                records=sifted.rows,
+                duplicates=sifted.duplicates,
+                bytes=page.size,
+                seconds=fetched.seconds,
+            )
+        )
+        if (
+            self._pages_at_risk >= shop.source.requests_at_risk
+            or self._records.open_disk_bytes >= shop.shard_bytes
+            or shop.clock.monotonic() - self._committed_at >= shop.commit_seconds
+        ) and self.position.frontier.cursor:
+            await self._commit(done=False)
+
+    def _account(self, fetched: Fetched, sifted: Sifted) -> None:
+        position, page = self.position, fetched.page
+        tally = position.tally
+        position.tally = msgspec.structs.replace(
+            tally,
+            records=tally.records + sifted.rows,
+            duplicates=tally.duplicates + sifted.duplicates,
+            quarantined=tally.quarantined + len(sifted.rejected),
+            requests=tally.requests + 1,
+            bytes=tally.bytes + page.size,
+        )
+        if position.anchor is None and page.served_at is not None and self._shop.source.provider.anchor is None:
+            position.anchor = page.served_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if position.expected is None:
+            position.expected = page.count
+        if sifted.last_modified is not None and sifted.last_modified > (position.watermark or ""):
+            position.watermark = sifted.last_modified
+
+    async def _reject(self, rejected: Rejected) -> None:
+        shop = self._shop
+        line = msgspec.json.encode(
+            {
+                "reason": rejected.reason,
+                "record": rejected.record.decode("utf-8", "backslashreplace"),
+                "at": shop.clock.now(),
+            }
+        )
+        await self._rejects.write((line + b"\n",), 1, None, None)
+        shop.sink(
+            Quarantined(
+                at=shop.clock.now(),
+                source=shop.source.name,
+                resource=self.walk.resource.name,
+                walk=self.walk.id,
+                reason=rejected.reason,
+            )
+        )
+
+    async def _commit(self, *, done: bool) -> None:
+        """Seal the open shards and append the commit that names them and the position behind them."""
+        async with self._saving:
+            if not self._dirty and not done and self.position.number:
+                return
+            added = (*await self._records.seal(), *await self._rejects.seal())
+            shop, position = self._shop, self.position
+            loop = asyncio.get_running_loop()
+            commit: Commit = await loop.run_in_executor(
+                shop.executor,
+                lambda: self._log.append(
+                    walk=self.walk,
+                    at=shop.clock.now(),
+                    fingerprint=shop.fingerprint,
+                    add=added,
+                    cursor=position.frontier.cursor,
+                    done=done,
+                    tally=position.tally,
+                    watermark=position.watermark,
+                    anchor=position.anchor,
+                    expected=position.expected,
+                ),
+            )
+            position.number, position.done = commit.number, done
+            self._pages_at_risk, self._dirty = 0, False
+            self._committed_at = shop.clock.monotonic()
+        shop.sink(
+            Committed(
+                at=shop.clock.now(),
+                source=shop.source.name,
+                resource=self.walk.resource.name,
+                walk=self.walk.id,
+                number=commit.number,
+                rows=sum(entry.rows for entry in added),
+                bytes=sum(entry.bytes for entry in added),
+            )
+        )
+
+    async def _abandon(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._records.abandon()
+            await self._rejects.abandon()
+
+    def _writer(self, kind: str, first_number: int) -> ShardWriter:
+        shop = self._shop
+        return ShardWriter(
+            shop.fs,
+            shop.rng,
+            shop.directory,
+            walk=self.walk.id,
+            kind=kind,
+            compression=shop.compression,
+            target_bytes=shop.shard_bytes,
+            first_number=first_number,
+            executor=shop.executor,
+        )

@@ -1,0 +1,83 @@
+"""A Transport that serves rows of the Lakeside provider from memory, with faults on order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from harvester.contracts import Sink
+from harvester.errors import HarvesterError, ResourceRefused
+from harvester.events import Requested
+from harvester.model import Action, Headers, Request, Response, Verdict
+from tests.fakes.clock import FakeClock
+
+Row = dict[str, object]
+
+
+class LakeServer:
+    """Key-ordered collections; ``before`` is called with the number of each request and may change rows or raise."""
+
+    def __init__(self, tables: dict[str, list[Row]], clock: FakeClock, *, page: int = 10) -> None:
+        self.tables, self.page, self.clock = tables, page, clock
+        self.asked: list[str] = []
+        self.before: Callable[[int, str], HarvesterError | None] = lambda number, url: None
+        self.body: Callable[[int, bytes], bytes] = lambda number, body: body
+        self.drop_link_on: int | None = None
+
+    def connect(self, sink: Sink) -> _Lane:
+        return _Lane(self, sink)
+
+    def answer(self, url: str) -> bytes:
+        parts = urlsplit(url)
+        table = unquote(parts.path.removeprefix("/odata/"))
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        if table not in self.tables:
+            raise ResourceRefused(f"404 {table}", status=404)
+        rows = sorted(self.tables[table], key=lambda row: str(next(iter(row.values()))))
+        if "$filter" in query:
+            since = query["$filter"].rsplit(" ", 1)[1]
+            rows = [row for row in rows if str(row.get("ModificationTimestamp")) > since]
+        after = query.get("$skiptoken", "")
+        rows = [row for row in rows if str(next(iter(row.values()))) > after]
+        body: dict[str, object] = {"value": rows[: self.page]}
+        if len(rows) > self.page and self.drop_link_on != len(self.asked):
+            last = next(iter(rows[self.page - 1].values()))
+            kept = "".join(f"{name}={value}&" for name, value in query.items() if name not in {"$skiptoken"})
+            body["@odata.nextLink"] = f"{table}?{kept}$skiptoken={last}".replace(" ", "%20")
+        return json.dumps(body, ensure_ascii=False).encode()
+
+
+class _Lane:
+    def __init__(self, server: LakeServer, sink: Sink) -> None:
+        self._server, self._sink = server, sink
+
+    async def send(self, request: Request) -> Response:
+        server = self._server
+        number = len(server.asked)
+        server.asked.append(request.url)
+        self._sink(Requested(at=server.clock.now(), source="lake", status=200))
+        failure = server.before(number, request.url)
+        if failure is not None:
+            raise failure
+        body = server.body(number, server.answer(request.url))
+        date = server.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT")
+        return Response(
+            status=200,
+            headers=Headers([("Date", date), ("Content-Type", "application/json")]),
+            body=body,
+            url=request.url,
+            verdict=Verdict(action=Action.USE),
+        )
+
+
+def listings(count: int, start: int = 0) -> list[Row]:
+    """Rows with keys in order and a modification time each."""
+    return [
+        {
+            "ListingKey": f"{index:06d}",
+            "ModificationTimestamp": f"2026-01-{1 + index % 28:02d}T00:00:00Z",
+            "Remarks": "château à vendre " + "x" * 40,
+        }
+        for index in range(start, start + count)
+    ]
