@@ -79,7 +79,7 @@ class ClientCredentials:
             headers=(("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "application/json")),
             body=urlencode(form).encode("ascii"),
         )
-        return _TokenAuth(self, request, tuple(value for _, value in form[1:3]), transport, clock)
+        return _TokenAuth(self, request, credential, transport, clock)
 
 
 @dataclass
@@ -103,11 +103,11 @@ class _TokenAuth:
     """
 
     def __init__(
-        self, scheme: ClientCredentials, request: Request, secrets: Sequence[str], transport: Transport, clock: Clock
+        self, scheme: ClientCredentials, request: Request, credential: Credential, transport: Transport, clock: Clock
     ) -> None:
         self._scheme = scheme
         self._request = request
-        self._secrets = secrets
+        self._credential = credential
         self._transport = transport
         self._clock = clock
         self._held: _Held | None = None
@@ -193,7 +193,7 @@ class _TokenAuth:
         status = response.status
         if 200 <= status < 300:
             return read_token(response.body)
-        code = error_code(response.body, self._secrets)
+        code = error_code(response.body, [self._credential.reveal(name) or "" for name in self._scheme.secrets()])
         shown = f"status {status}{': ' if code else ''}{code}"
         if status == 429:
             raise Throttled(

@@ -21,10 +21,6 @@ class Breaker:
         self._probing = False
         self._news = asyncio.Event()
 
-    @property
-    def open(self) -> bool:
-        return self._until is not None
-
     async def enter(self) -> bool:
         """Wait until a request may be sent. True: the caller is the probe and must report how it ended."""
         while self._until is not None:

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from harvester.contracts import Clock, SignalReader, Transport
-from harvester.errors import Throttled
+from harvester.errors import BodyIncomplete, ConnectionFailed, HarvesterError, Throttled, TimedOut
 from harvester.model import Action, RateSignal, Request, Response
 from harvester.wire.counted import was_sent
 from harvester.wire.redaction import printable
@@ -22,15 +22,17 @@ class Admitting(Protocol[Ticket]):
         """Returns when one more request may be sent."""
         ...
 
-    def settle(self, ticket: Ticket, wire_bytes: int) -> None:
-        """The request was sent; *wire_bytes* of body came back."""
+    def settle(self, ticket: Ticket, wire_bytes: int, *, answered: bool = True) -> None:
+        """The request was sent; *wire_bytes* of body came back. Not *answered*: no whole answer came."""
         ...
 
     def release(self, ticket: Ticket) -> None:
         """The request was never sent."""
         ...
 
-    def observe(self, signal: RateSignal) -> None: ...
+    def observe(self, signal: RateSignal) -> None:
+        """What an answer says, told just before its ``settle``."""
+        ...
 
 
 class Governed(Generic[Ticket]):
@@ -52,19 +54,29 @@ class Governed(Generic[Ticket]):
             response = await self._inner.send(request)
         except BaseException as exc:
             if was_sent(exc):
-                self._governor.settle(ticket, 0)
+                self._governor.settle(ticket, 0, answered=_was_answered(exc))
             else:
                 self._governor.release(ticket)
             raise
-        # Settled before the signal is read: what the server says is left already counts this request.
-        self._governor.settle(ticket, response.wire_bytes)
-        signal = self._signals(response, self._clock.now())
-        verdict = response.verdict
-        if verdict.action is not Action.THROTTLED:
-            self._governor.observe(signal)
-            return response
-        # Header, body and verdict may name different waits; the longest one is safe (FAULTS S04).
-        wait = max(verdict.wait or 0.0, signal.retry_after or 0.0)
-        self._governor.observe(msgspec.structs.replace(signal, refused=True, retry_after=wait or None))
-        reason = f": {printable(verdict.reason)}" if verdict.reason else ""
-        raise Throttled(f"{self._source}: refused for quota reasons (status {response.status}{reason}).", wait=wait)
+        try:
+            signal = self._signals(response, self._clock.now())
+            verdict = response.verdict
+            if verdict.action is not Action.THROTTLED:
+                self._governor.observe(signal)
+                return response
+            # Header, body and verdict may name different waits; the longest one is safe (FAULTS S04).
+            wait = max(verdict.wait or 0.0, signal.retry_after or 0.0)
+            reason = printable(verdict.reason)
+            evidence = signal.evidence or reason
+            self._governor.observe(
+                msgspec.structs.replace(signal, refused=True, retry_after=wait or None, evidence=evidence)
+            )
+        finally:
+            self._governor.settle(ticket, response.wire_bytes)
+        shown = f"status {response.status}{': ' if reason else ''}{reason}"
+        raise Throttled(f"{self._source}: refused for quota reasons ({shown}).", wait=wait)
+
+
+def _was_answered(error: BaseException) -> bool:
+    """Whether *error* is a reading of an answer, not the want of one: latency tells the governor of load."""
+    return isinstance(error, HarvesterError) and not isinstance(error, ConnectionFailed | TimedOut | BodyIncomplete)

@@ -14,6 +14,7 @@ class FakeGovernor:
         self._slots = asyncio.Semaphore(in_flight)
         self.admitted = 0
         self.settled: list[tuple[int, int]] = []
+        self.unanswered: list[int] = []
         self.released: list[int] = []
         self.observed: list[RateSignal] = []
 
@@ -26,8 +27,10 @@ class FakeGovernor:
         self.admitted += 1
         return self.admitted
 
-    def settle(self, ticket: int, wire_bytes: int) -> None:
+    def settle(self, ticket: int, wire_bytes: int, *, answered: bool = True) -> None:
         self._slots.release()
+        if not answered:
+            self.unanswered.append(ticket)
         self.settled.append((ticket, wire_bytes))
 
     def release(self, ticket: int) -> None:
@@ -35,4 +38,5 @@ class FakeGovernor:
         self.released.append(ticket)
 
     def observe(self, signal: RateSignal) -> None:
+        assert self.open, "a signal is told before its request is settled"
         self.observed.append(signal)
