@@ -15,6 +15,14 @@ def by_convention(name: str) -> Resource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceFacts:
+    """What a declaration may depend on, of the source that uses it. Holds no secret."""
+
+    api_version: str | None = None  # as configured; None: the provider's default
+    secrets: frozenset[str] = frozenset()  # names of the configured secrets
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """How one API dialect is asked, read, judged and limited.
 
@@ -46,3 +54,5 @@ class Provider:
     describe: Callable[[str], Resource] = by_convention  # members of a resource outside *resources*
     options: frozenset[str] = field(default_factory=frozenset)  # source keys that only some providers take
     timeout: float = 60.0  # read timeout, seconds
+    default_pause: float = 1.0  # seconds of silence after a refusal that names none; doubles up to a minute
+    for_source: Callable[[SourceFacts], Provider] | None = None  # a declaration that depends on its source

@@ -11,7 +11,7 @@ from harvester.governor.signals import idx_signal
 from harvester.model import Budget, PerValue, Resource, Window
 from harvester.pagers.lead_windows import LeadWindowPager
 from harvester.pagers.snapshot import SnapshotPager
-from harvester.provider import Provider
+from harvester.provider import Provider, SourceFacts
 
 API_VERSION = "1.0.4"  # what the rules here describe; a newer one is an option
 _LISTING = ("idxID", "listingID")  # a listing number is unique within its MLS only
@@ -140,8 +140,13 @@ def declare(*, api_version: str = API_VERSION, ancillary: bool = False) -> Provi
         ),
         timestamps="spaced",
         options=frozenset({"api_version", "lead_horizon"}),
+        for_source=_for_source,
         source="IDX Broker API reference 1.0.4; where it is silent, that of 1.8.0 (contract, sections 1 to 10)",
     )
+
+
+def _for_source(facts: SourceFacts) -> Provider:
+    return declare(api_version=facts.api_version or API_VERSION, ancillary="ancillary_key" in facts.secrets)
 
 
 PROVIDER = declare()

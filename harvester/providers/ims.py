@@ -87,6 +87,7 @@ PROVIDER = Provider(
     anchor=anchor,
     envelope=ImsEnvelope(),
     judge=judge,
+    default_pause=60.0,
     signals=ims_signal,
     budget=Budget(in_flight=4),  # limits exist per account; their numbers come from the administrator (section 6)
     headers=(("Accept", "application/json"),),

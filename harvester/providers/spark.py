@@ -90,6 +90,7 @@ PROVIDER = Provider(
     timestamps="iso",
     envelope=SparkEnvelope(),
     judge=judge,
+    default_pause=30.0,
     signals=spark_signal,
     budget=Budget(windows=(Window(requests=2, seconds=1),), in_flight=4),  # none is published (section 7)
     headers=(("Accept", "application/json"), ("X-SparkApi-User-Agent", "harvester")),

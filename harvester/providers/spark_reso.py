@@ -74,6 +74,7 @@ PROVIDER = Provider(
     count=count,
     envelope=ODataEnvelope(),
     judge=judge,
+    default_pause=30.0,
     signals=spark_signal,
     budget=Budget(windows=(Window(requests=2, seconds=1),), in_flight=4),  # none is published
     headers=(("Accept", "application/json"),),

@@ -1,0 +1,218 @@
+"""Joins the parts: from a configuration to sources that can be harvested."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePath
+
+from harvester import providers
+from harvester.api.ports import Ports
+from harvester.api.selection import blueprints_of
+from harvester.config.check import check_secrets
+from harvester.config.schema import Config, SourceConfig
+from harvester.config.secrets import SecretStore, SourceCredential, configured_secrets
+from harvester.contracts import Auth, Sink, Transport
+from harvester.engine.source import Blueprint, Source
+from harvester.errors import ConfigError
+from harvester.governor.governor import Governor
+from harvester.governor.ledger.memory import MemoryLedger
+from harvester.governor.ledger.sqlite import SqliteLedger
+from harvester.model import Budget, Request, Response
+from harvester.provider import Provider, SourceFacts
+from harvester.store import layout
+from harvester.wire.lanes import Lanes
+from harvester.wire.limits import Timeouts
+from harvester.wire.origin import Origin
+from harvester.wire.stack import build, build_for_tokens
+from harvester.wire.transport import AiohttpTransport
+
+_RISKED_SHARE = 0.05  # of the shortest window: a crash may cost that much of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """One source, checked and declared, before anything is opened."""
+
+    name: str
+    section: SourceConfig
+    provider: Provider
+    budget: Budget
+    origin: Origin
+
+    @property
+    def base_url(self) -> str:
+        return self.origin.url
+
+
+def set_up(config: Config, name: str) -> Setup:
+    """Check source *name* against its provider.
+
+    Raises:
+        ConfigError: unknown provider, missing base URL or secret; the path of the key is in the message.
+    """
+    section = config.sources[name]
+    try:
+        provider = providers.load(config.provider_of(name))
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix("provider: "), path=f"sources.{name}.provider") from error
+    if provider.for_source is not None:
+        secrets = frozenset(configured_secrets(section))
+        provider = provider.for_source(SourceFacts(api_version=section.api_version, secrets=secrets))
+    base_url = section.base_url or provider.base_url
+    if base_url is None:
+        raise ConfigError(f"{provider.title} needs the URL of the service", path=f"sources.{name}.base_url")
+    check_secrets(name, section, provider.auth.secrets())
+    return Setup(
+        name=name,
+        section=section,
+        provider=provider,
+        budget=section.budget.over(provider.budget),
+        origin=Origin.parse(base_url, path=f"sources.{name}.base_url"),
+    )
+
+
+@asynccontextmanager
+async def assemble(
+    config: Config,
+    names: Sequence[str],
+    resources: Sequence[str] = (),
+    *,
+    ports: Ports,
+    sink: Sink,
+) -> AsyncIterator[tuple[Source, ...]]:
+    """Open what the sources *names* need; everything is closed at the end of the block.
+
+    Sources whose credential is the same share one governor, and so one quota.
+
+    Args:
+        resources: names to restrict each source to; a source that has none of them is left out.
+    Raises:
+        ConfigError: before anything is sent.
+    """
+    setups = [set_up(config, name) for name in names]
+    chosen = [(setup, _blueprints(setup, resources)) for setup in setups]
+    if resources and not any(blueprints for _, blueprints in chosen):
+        raise ConfigError(f"no source is configured to harvest {', '.join(resources)}", path="resources")
+    secrets = SecretStore(config, environment=ports.environment, fs=ports.fs)
+    governors: dict[str, Governor] = {}
+    async with AsyncExitStack() as opened:
+        ready = []
+        for setup, blueprints in chosen:
+            if not blueprints:
+                continue
+            credential = secrets.credential(setup.name)
+            identity = secrets.identity(setup.name, _host_of(setup.origin))
+            governor = governors.get(identity)
+            if governor is None:
+                governor = governors[identity] = _governor(config, setup, identity, ports, sink, opened)
+            connect = await _connect(setup, credential, governor, ports, sink, opened)
+            ready.append(
+                Source(
+                    name=setup.name,
+                    provider=setup.provider,
+                    origin=setup.origin,
+                    connect=connect,
+                    blueprints=blueprints,
+                    requests_at_risk=at_risk(setup.budget, config.max_requests_at_risk),
+                    workers=2 * setup.budget.in_flight,
+                )
+            )
+        yield tuple(ready)
+
+
+def at_risk(budget: Budget, most: int) -> int:
+    """Requests whose pages may be lost by a crash: *most*, or 5 % of the shortest window if that is less."""
+    limits = [window for window in budget.windows if window.requests is not None]
+    if not limits:
+        return most
+    shortest = min(limits, key=lambda window: window.seconds)
+    return max(1, min(most, math.floor((shortest.requests or 0) * _RISKED_SHARE)))
+
+
+def _blueprints(setup: Setup, resources: Sequence[str]) -> tuple[Blueprint, ...]:
+    return blueprints_of(setup.name, setup.section, setup.provider, setup.base_url, resources)
+
+
+def _host_of(origin: Origin) -> str:
+    return f"{origin.scheme}://{origin.host}:{origin.port}"
+
+
+def _governor(
+    config: Config, setup: Setup, identity: str, ports: Ports, sink: Sink, opened: AsyncExitStack
+) -> Governor:
+    ledger = (
+        SqliteLedger(Path(layout.state_directory(PurePath(config.out)) / "quota.sqlite"), identity, ports.clock)
+        if ports.keeps_state
+        else MemoryLedger()
+    )
+    opened.callback(ledger.close)
+    return Governor(
+        setup.budget,
+        ports.clock,
+        name=setup.provider.title,
+        source=setup.name,
+        ledger=ledger,
+        sink=sink,
+        default_pause=setup.provider.default_pause,
+    )
+
+
+async def _connect(
+    setup: Setup,
+    credential: SourceCredential,
+    governor: Governor,
+    ports: Ports,
+    sink: Sink,
+    opened: AsyncExitStack,
+) -> Callable[[Sink], Transport]:
+    provider = setup.provider
+    lanes = Lanes(sink)
+    transport = await opened.enter_async_context(_transport(setup, setup.origin, ports))
+    endpoint = provider.auth.token_endpoint(credential)
+    tokens: Transport = _NoTokens()
+    if endpoint is not None:
+        path = f"sources.{setup.name}.token_url"
+        to_tokens = await opened.enter_async_context(_transport(setup, Origin.parse(endpoint, path=path), ports))
+        tokens = build_for_tokens(
+            to_tokens,
+            source=setup.name,
+            signals=provider.signals,
+            governor=governor if provider.auth.tokens_count else None,
+            clock=ports.clock,
+            sink=lanes.sink,
+        )
+    auth: Auth = provider.auth.bind(credential, tokens, ports.clock)
+    stack = build(
+        transport,
+        source=setup.name,
+        origin=setup.origin,
+        judge=provider.judge,
+        signals=provider.signals,
+        auth=auth,
+        governor=governor,
+        clock=ports.clock,
+        rng=ports.rng,
+        sink=lanes.sink,
+    )
+    return partial(lanes.open, stack)
+
+
+def _transport(setup: Setup, origin: Origin, ports: Ports) -> AiohttpTransport:
+    return AiohttpTransport(
+        origin,
+        ports.clock,
+        ports.resolver,
+        timeouts=replace(Timeouts(), read=setup.section.timeout or setup.provider.timeout),
+        connections=setup.budget.in_flight,
+    )
+
+
+class _NoTokens:
+    """The token transport of schemes that send no token request."""
+
+    async def send(self, request: Request) -> Response:
+        raise ConfigError(f"this auth scheme sends no token requests, but asked for {request.method}")

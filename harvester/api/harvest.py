@@ -1,0 +1,138 @@
+"""Harvest what a configuration asks for: the same work whether a command or a program asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import PurePath
+
+import anyio
+
+from harvester.api.assembly import assemble
+from harvester.api.ports import Ports
+from harvester.config.check import check_config, check_source_names
+from harvester.config.schema import Config
+from harvester.contracts import Clock, Sink
+from harvester.engine.resource_run import Outcome, Site
+from harvester.engine.supervisor import Supervisor
+from harvester.errors import ArgumentError, DeadlineReached, HarvesterError
+from harvester.events import Event, RunFinished, RunStarted
+from harvester.report.tally import Report, Tally
+from harvester.store import layout
+from harvester.store.prepare import prepare_output
+from harvester.store.shards import Compression
+
+MODES = ("auto", "full")
+
+
+async def run(
+    config: Config,
+    *,
+    mode: str = "auto",
+    sink: Sink | None = None,
+    sources: Sequence[str] = (),
+    resources: Sequence[str] = (),
+    deadline: float | None = None,
+    stop: anyio.Event | None = None,
+    restart: bool = False,
+    ports: Ports | None = None,
+) -> Report:
+    """Harvest every configured resource into ``config.out``, going on with what an earlier attempt left.
+
+    Args:
+        mode: ``auto`` or ``full``: a new harvest reads everything; an unfinished one is finished first.
+        sink: receives every event as it happens.
+        sources, resources: names to restrict the run to; (): all that are configured.
+        deadline: seconds after which the run stops, resumable, with exit status 75; None: ``config.deadline``.
+        stop: set it to end the run in good order: what was fetched is committed, the rest stays for the next run.
+        restart: give up unfinished runs and begin anew.
+        ports: the outside world; None: the real one.
+    Returns:
+        What became of each resource. A failed resource is in the report; it does not raise.
+    Raises:
+        ConfigError, ArgumentError: before anything was sent.
+        CannotCreate, Locked: the output directory cannot be used, or another process uses it.
+    """
+    if mode not in MODES:
+        raise ArgumentError(f"there is no mode {mode!r} yet; there is {' and '.join(MODES)}")
+    check_config(config)
+    check_source_names(sources, config)
+    ports = ports or Ports()
+    stop = stop or anyio.Event()
+    tally = Tally()
+
+    def publish(event: Event) -> None:
+        tally(event)
+        if sink is not None:
+            sink(event)
+
+    out = PurePath(config.out)
+    names = tuple(sources) or tuple(config.sources)
+    began = ports.clock.monotonic()
+    prepare_output(ports.fs, out)
+    with ExitStack() as held:
+        for name in sorted(names):
+            held.callback(ports.fs.lock(layout.state_directory(out) / f"{name}.lock").release)
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-store")
+        held.callback(executor.shutdown)
+        publish(RunStarted(at=ports.clock.now(), sources=names, out=str(out)))
+        site = Site(
+            out=out,
+            fs=ports.fs,
+            clock=ports.clock,
+            rng=ports.rng,
+            sink=publish,
+            executor=executor,
+            compression=Compression(config.compression),
+            shard_bytes=config.shard_bytes,
+            commit_seconds=config.commit_seconds,
+            stop=stop,
+            keys_on_disk=ports.keeps_state,
+        )
+        async with assemble(config, names, resources, ports=ports, sink=publish) as ready:
+            limit = deadline if deadline is not None else config.deadline
+            outcomes, late = await _supervise(Supervisor(ready, site, restart=restart), stop, limit, ports.clock)
+    status = exit_status(outcomes, interrupted=stop.is_set() and not late, late=late)
+    publish(RunFinished(at=ports.clock.now(), exit_status=status, seconds=ports.clock.monotonic() - began))
+    return tally.report()
+
+
+async def _supervise(
+    supervisor: Supervisor, stop: anyio.Event, limit: float | None, clock: Clock
+) -> tuple[tuple[Outcome, ...], bool]:
+    """The outcomes, and whether the deadline ended the run."""
+    late = False
+
+    async def watch(seconds: float) -> None:
+        nonlocal late
+        await clock.sleep(seconds)
+        late = not stop.is_set()
+        stop.set()
+
+    async with anyio.create_task_group() as tasks:
+        if limit is not None:
+            tasks.start_soon(watch, limit)
+        outcomes = await supervisor.run()
+        tasks.cancel_scope.cancel()
+    return outcomes, late
+
+
+def exit_status(outcomes: Sequence[Outcome], *, interrupted: bool, late: bool) -> int:
+    """The exit status a run's outcomes amount to.
+
+    0 when every resource is complete. One reason shared by everything that is not complete decides; several
+    reasons are status 1. An interrupted run is 130 and a deadline 75: both can be resumed.
+    """
+    if all(outcome.verdict == "complete" for outcome in outcomes) and outcomes:
+        return 0
+    if late:
+        return DeadlineReached.exit_status
+    if interrupted:
+        return 130
+    statuses = {_status(outcome) for outcome in outcomes if outcome.verdict != "complete"}
+    return statuses.pop() if len(statuses) == 1 else HarvesterError.exit_status
+
+
+def _status(outcome: Outcome) -> int:
+    return outcome.error.exit_status if outcome.error is not None else HarvesterError.exit_status

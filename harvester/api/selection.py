@@ -1,0 +1,118 @@
+"""What a configured source asks for, as blueprints the engine can build from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from harvester.config.check import check_options, check_resource
+from harvester.config.schema import ResourceConfig, SourceConfig
+from harvester.engine.source import Blueprint
+from harvester.errors import ConfigError
+from harvester.model import Resource
+from harvester.planning.closing import closing_walk
+from harvester.planning.plan import Wanted, full_walks, with_parents
+from harvester.provider import Provider
+from harvester.store import layout
+
+
+def wanted_of(name: str, section: SourceConfig, provider: Provider, only: Sequence[str] = ()) -> tuple[Wanted, ...]:
+    """The resources of source *name*, parents first.
+
+    Args:
+        only: names to restrict the source to; (): all that are configured, or the provider's default ones.
+    Raises:
+        ConfigError: an unknown resource or option; the path and the nearest known name are in the message.
+    """
+    check_options(name, section, provider.options)
+    known = {resource.name: resource for resource in provider.resources}
+    configured = section.wanted or tuple(
+        ResourceConfig(name=resource.name) for resource in provider.resources if resource.default
+    )
+    if not configured:
+        raise ConfigError(
+            f"{provider.title} has no resources of its own: name those to harvest", path=f"sources.{name}.resources"
+        )
+    for each in configured:
+        if not provider.open_resources:
+            check_resource(name, each.name, known)
+    layout.check_distinct((each.name.replace("/", ".") for each in configured), path=f"sources.{name}.resources")
+    chosen = [each for each in configured if not only or each.name in only]
+    return with_parents(provider, [_wanted(name, section, each, known, provider) for each in chosen])
+
+
+def blueprints_of(
+    name: str, section: SourceConfig, provider: Provider, base_url: str, only: Sequence[str] = ()
+) -> tuple[Blueprint, ...]:
+    """What the engine builds source *name* from."""
+    return tuple(
+        Blueprint(
+            resource=wanted.resource,
+            walks=partial(full_walks, provider, wanted),
+            close=partial(closing_walk, provider),
+            count=provider.count if _countable(wanted) else None,
+            fingerprint=fingerprint(provider, base_url, wanted),
+            implied=wanted.implied,
+        )
+        for wanted in wanted_of(name, section, provider, only)
+    )
+
+
+def fingerprint(provider: Provider, base_url: str, wanted: Wanted) -> str:
+    """Equal for two runs exactly when they may be one: everything that decides which records a run holds."""
+    resource = wanted.resource
+    facts = (
+        provider.name,
+        base_url,
+        resource.name,
+        resource.path,
+        resource.key,
+        resource.modified,
+        sorted(wanted.select),
+        wanted.filter,
+        wanted.expand,
+        wanted.pager or resource.walk or provider.full,
+        wanted.headers,
+    )
+    return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
+
+
+def _wanted(
+    name: str, section: SourceConfig, each: ResourceConfig, known: dict[str, Resource], provider: Provider
+) -> Wanted:
+    resource = known.get(each.name)
+    if resource is None:
+        resource = provider.describe(each.name)
+    changes: dict[str, object] = {}
+    if each.key:
+        changes["key"] = each.key
+    if each.modified is not None:
+        changes["modified"] = each.modified or None
+    if changes:
+        resource = msgspec.structs.replace(resource, **changes)
+    headers = (("Accept-Language", section.language),) if section.language is not None else ()
+    return Wanted(
+        resource=resource,
+        select=each.select or section.select,
+        filter=each.filter if each.filter is not None else section.filter,
+        expand=each.expand if each.expand is not None else _expand(section),
+        page_size=each.page_size or section.page_size,
+        pager=each.walk or section.walk,
+        horizon=section.lead_horizon,
+        headers=headers,
+    )
+
+
+def _expand(section: SourceConfig) -> str | None:
+    """``translations = true`` is the expansion that brings every language inside the record (Centris, section 8)."""
+    if not section.translations:
+        return section.expand
+    return f"{section.expand},Translations" if section.expand else "Translations"
+
+
+def _countable(wanted: Wanted) -> bool:
+    """A count of everything says nothing about a filtered walk."""
+    return wanted.filter is None

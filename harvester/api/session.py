@@ -1,0 +1,98 @@
+"""Embedding: take the records yourself, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import PurePath
+
+import anyio
+from anyio.abc import TaskGroup
+
+from harvester.api.assembly import assemble
+from harvester.api.ports import Ports
+from harvester.config.check import check_config
+from harvester.config.schema import Config
+from harvester.contracts import Sink
+from harvester.engine.resource_run import Site
+from harvester.engine.source import Source
+from harvester.engine.stream import PageStream
+from harvester.errors import ArgumentError
+from harvester.events import Event
+from harvester.store import layout
+from harvester.store.prepare import prepare_output
+from harvester.store.shards import Compression
+
+
+class Session:
+    """Open connections to the configured sources; made by ``open_session``."""
+
+    def __init__(self, sources: Sequence[Source], site: Site, tasks: TaskGroup) -> None:
+        self._sources = {source.name: source for source in sources}
+        self._site, self._tasks = site, tasks
+
+    def pages(self, source: str, resource: str) -> PageStream:
+        """Every page of *resource*, from where the last committed page ended.
+
+        Raises:
+            ArgumentError: the configuration has no such source or resource.
+        """
+        found = self._sources.get(source)
+        if found is None:
+            raise ArgumentError(f"there is no source {source!a}; there is {', '.join(sorted(self._sources))}")
+        for blueprint in found.blueprints:
+            if blueprint.resource.name == resource:
+                return PageStream(found, blueprint, found.blueprints, self._site, self._tasks)
+        known = ", ".join(blueprint.resource.name for blueprint in found.blueprints)
+        raise ArgumentError(f"the source {source} has no resource {resource!a} configured; there is {known}")
+
+
+@asynccontextmanager
+async def open_session(
+    config: Config, *, sink: Sink | None = None, ports: Ports | None = None
+) -> AsyncIterator[Session]:
+    """Connect to every source of *config*; ``config.out`` keeps only positions and quota.
+
+    Raises:
+        ConfigError: before anything was sent.
+        CannotCreate, Locked: the output directory cannot be used, or another process uses it.
+    """
+    check_config(config)
+    ports = ports or Ports()
+    out = PurePath(config.out)
+    prepare_output(ports.fs, out)
+
+    def publish(event: Event) -> None:
+        if sink is not None:
+            sink(event)
+
+    with ExitStack() as held:
+        for name in sorted(config.sources):
+            held.callback(ports.fs.lock(layout.state_directory(out) / f"{name}.lock").release)
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-store")
+        held.callback(executor.shutdown)
+        site = Site(
+            out=out,
+            fs=ports.fs,
+            clock=ports.clock,
+            rng=ports.rng,
+            sink=publish,
+            executor=executor,
+            compression=Compression(config.compression),
+            shard_bytes=config.shard_bytes,
+            commit_seconds=config.commit_seconds,
+            stop=anyio.Event(),
+            keys_on_disk=ports.keeps_state,
+        )
+        async with assemble(config, tuple(config.sources), (), ports=ports, sink=publish) as sources:
+            failure: BaseException | None = None
+            async with anyio.create_task_group() as tasks:
+                try:
+                    yield Session(sources, site, tasks)
+                except BaseException as error:
+                    failure = error
+                tasks.cancel_scope.cancel()
+            if failure is not None:
+                # Outside the task group, which would wrap the caller's own exception.
+                raise failure
