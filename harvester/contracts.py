@@ -91,6 +91,10 @@ class Fs(Protocol):
         """Rename within a directory and make the new name durable."""
         ...
 
+    def sync_directory(self, path: PurePath) -> None:
+        """Make the names in *path* durable: also those that a process killed before its own sync had made."""
+        ...
+
     def remove(self, path: PurePath) -> None:
         """Remove a file; an absent one is fine."""
         ...

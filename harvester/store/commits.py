@@ -92,6 +92,9 @@ class CommitLog:
                 raise StorageError(f"{path}: is commit {commit.number} of walk {commit.walk.id}; it was moved here.")
             for shard in commit.add:
                 self._check_shard(path, shard)
+        if commits:
+            # The last one may come from a process that was killed before its own sync; we go on from it.
+            self._fs.sync_directory(self._directory)
         self._last = len(commits)
         return commits
 

@@ -211,18 +211,24 @@ class DiskFs:
 
     def _make(self, path: PurePath, mode: int) -> None:
         try:
-            self._system.mkdir(str(path), mode)
-        except FileExistsError:
-            if not stat.S_ISDIR(self._system.stat(str(path)).st_mode):
-                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-            return
+            empty = not self._system.listdir(str(path))
         except FileNotFoundError:
             if path.parent == path:
                 raise
             self._make(path.parent, 0o777)
-            with suppress(FileExistsError):
+            try:
                 self._system.mkdir(str(path), mode)
-        self._sync_directory(path.parent)
+            except FileExistsError:  # made by another process just now, or a link to nowhere
+                self._system.listdir(str(path))
+            self._sync_directory(path.parent)
+        except PermissionError:  # we may pass through it, as through /home; whoever made it, it was not us
+            self._system.stat(str(path))
+        else:
+            # Its name may not be durable yet: a process can have been killed between making it and the sync above.
+            # But then it is still empty, because nothing is put into a directory before that sync.
+            if empty and path.parent != path:
+                with suppress(PermissionError):
+                    self._sync_directory(path.parent)
 
     def _claim(self, path: PurePath) -> None:
         """Refuse a private directory that is a link or somebody else's, and close it to others (FAULTS E08)."""
@@ -236,6 +242,10 @@ class DiskFs:
             )
         if found.st_mode & 0o077:
             self._system.chmod(str(path), 0o700)
+
+    def sync_directory(self, path: PurePath) -> None:
+        with _explained(path, "make durable"):
+            self._sync_directory(path)
 
     def remove_tree(self, path: PurePath) -> None:
         with _explained(path, "remove"), suppress(FileNotFoundError):
@@ -297,8 +307,7 @@ class DiskFs:
             raise
         finally:
             self._discard(temporary)
-        with _explained(path, "make durable"):
-            self._sync_directory(path.parent)
+        self.sync_directory(path.parent)
         return True
 
     def replace(self, path: PurePath, data: bytes) -> None:

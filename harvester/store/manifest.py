@@ -13,7 +13,7 @@ from harvester.contracts import Fs
 from harvester.errors import Locked, StorageError
 from harvester.store.documents import encode_document, read_document
 from harvester.store.keys import identity
-from harvester.store.layout import data_kind, is_temporary, manifest_path
+from harvester.store.layout import PART, data_kind, manifest_path
 from harvester.store.shardfile import ShardEntry
 
 FORMAT = 1
@@ -77,7 +77,13 @@ def read_manifest(fs: Fs, run_dir: PurePath) -> Manifest | None:
         StorageError: it was changed, or another release wrote it (FAULTS F07, R11).
     """
     path = manifest_path(run_dir)
-    return read_document(fs, path, Manifest, _FORMATS) if fs.exists(path) else None
+    if not fs.exists(path):
+        return None
+    manifest = read_document(fs, path, Manifest, _FORMATS)
+    # The caller will take the run for finished: let that be true after a loss of power, even when the process that
+    # created the manifest was killed before its own sync.
+    fs.sync_directory(run_dir)
+    return manifest
 
 
 def write_manifest(fs: Fs, run_dir: PurePath, manifest: Manifest) -> None:
@@ -98,10 +104,10 @@ def write_manifest(fs: Fs, run_dir: PurePath, manifest: Manifest) -> None:
 
 
 def stray_files(fs: Fs, run_dir: PurePath, shards: Iterable[ShardEntry]) -> tuple[str, ...]:
-    """Names in *run_dir* that look like data, finished or not, and are none of *shards*."""
+    """Names in *run_dir* that are data or an unsealed shard, and none of *shards*."""
     known = {shard.path for shard in shards}
     return tuple(
-        name for name in fs.names(run_dir) if name not in known and (data_kind(name) is not None or is_temporary(name))
+        name for name in fs.names(run_dir) if name not in known and (data_kind(name) is not None or name.endswith(PART))
     )
 
 

@@ -209,11 +209,17 @@ class ShardWriter:
 
     def _write(self, chunks: Sequence[bytes], rows: int, first_ts: str | None, last_ts: str | None) -> _Sealed | None:
         if self._shard is None:
-            name = shard_name(self._kind, self._walk, self._number, self._rng.hex(4), self._compression)
-            self._shard = ShardFile(self._fs, self._directory, name, self._compression)
+            self._shard = ShardFile(self._fs, self._directory, self._free_name(), self._compression)
             self._number += 1
         self._shard.write(chunks, rows, first_ts, last_ts)
         return self._seal() if self._shard.disk_bytes >= self._target else None
+
+    def _free_name(self) -> str:
+        """A name that nothing has: sealing renames, and would replace an earlier attempt's shard of this name."""
+        while True:
+            name = shard_name(self._kind, self._walk, self._number, self._rng.hex(4), self._compression)
+            if not self._fs.exists(self._directory / name):
+                return name
 
     def _seal(self) -> _Sealed | None:
         shard = self._shard

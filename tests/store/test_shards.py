@@ -242,6 +242,16 @@ async def test_abandon_keeps_what_was_sealed(fs: MemoryFs) -> None:
     assert fs.names(RUN) == [entry.path]
 
 
+async def test_a_sealed_shard_is_never_replaced_by_one_of_the_same_name(fs: MemoryFs) -> None:
+    """Chance repeats itself when a resumed run is simulated with the seed of the first."""
+    entries: list[ShardEntry] = []
+    for line in (b"1\n", b"2\n"):
+        writer = _writer(fs)
+        await writer.write([line], 1, None, None)
+        entries.extend(await writer.seal())
+    assert [list(read_lines(fs, RUN / entry.path)) for entry in entries] == [[b"1"], [b"2"]]
+
+
 async def test_an_executor_that_has_shut_down_is_an_error_and_no_hang(fs: MemoryFs) -> None:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()

@@ -106,6 +106,14 @@ def test_data_beside_the_manifest_is_found(fs: MemoryFs, name: str) -> None:
     _problems(fs, f"{name}: lies beside the manifest")
 
 
+def test_what_no_glob_for_data_finds_is_no_problem(fs: MemoryFs) -> None:
+    """FAULTS F08: a process killed while it created the manifest leaves its temporary file."""
+    finish(fs, [seal(fs, LINES)])
+    fs.replace(RUN / layout.temporary_name("_manifest.json", "3f9a1c2e"), b"{")
+    fs.replace(RUN / "_lock", b"4711")
+    assert verify_run(fs, RUN).matches
+
+
 @pytest.mark.parametrize(
     "line",
     [
