@@ -119,10 +119,13 @@ class Account:
         """Send *number* holds its place in every window from *at*."""
         self.open[number] = at
 
-    def settled(self, number: int, at: float, size: int, *, own: bool = True, heard: bool = True) -> None:
+    def settled(
+        self, number: int, at: float, size: int, *, own: bool = True, heard: bool = True, answered: bool = True
+    ) -> None:
         """Send *number* has ended at *at*, *size* body bytes came over the wire; it counts for a period from now.
 
-        *own* False: another process's; then *heard* says whether its answer brought figures.
+        *own* False: another process's; then *heard* says whether its answer brought figures. *answered* False: no
+        whole answer came.
         """
         admitted_at = self.open.pop(number, at)
         if own:
@@ -133,7 +136,7 @@ class Account:
         for gate in self.gates:
             gate.spent(at, size if gate.unit == "bytes" else 1)
             if own:
-                gate.feedback.settled(at)
+                gate.feedback.settled(at, answered=answered)
             elif not heard:
                 gate.feedback.lost(at)
 
@@ -167,6 +170,11 @@ class Account:
         # The caller settles and observes an answer in one go, in either order.
         floor = admitted_at if now - settled_at < _AT_ONCE else now
         return min(floor, min(self.open.values(), default=floor))
+
+    def doubt(self) -> None:
+        """A request that our logs allowed was refused: they do not know all, so only the server's word counts."""
+        for gate in self.gates:
+            gate.feedback.explained = False
 
     def _gate(self, signal: WindowSignal) -> Gate | None:
         """The window an answer means: by its length, else by its limit, else by its name; a new one if need be."""

@@ -17,7 +17,7 @@ GUARD = 1.0
 class Feedback:
     """The server's own count of one window, as far as answers told it."""
 
-    __slots__ = ("_heard", "_lost", "_seconds", "explained", "first", "remaining", "reset_at", "touched")
+    __slots__ = ("_heard", "_lost", "_seconds", "explained", "first", "remaining", "reset_at", "silent", "touched")
 
     def __init__(self, seconds: float | None) -> None:
         """*seconds*: length of the window, None when nobody told it."""
@@ -27,6 +27,7 @@ class Feedback:
         self.reset_at = 0.0  # monotonic, never before the true one
         self.explained = False  # our own log accounts for all the server counts: nobody else uses the credential
         self.touched = False  # a request went out since the figure was heard last
+        self.silent = False  # an answer without the fields came since then
         self._heard = 0  # answers heard whose requests are not settled yet
         self._lost: deque[float] = deque()  # when requests without a figure of their own settled
 
@@ -45,7 +46,7 @@ class Feedback:
                 self._lost.pop()
             else:
                 self._heard += 1
-        self.touched = False
+        self.touched = self.silent = False
         if self.remaining is None:
             self._start(remaining, reset_at)
             return False
@@ -68,12 +69,13 @@ class Feedback:
         self.reset_at = reset_at
         self.explained = True
 
-    def settled(self, now: float) -> None:
+    def settled(self, now: float, *, answered: bool) -> None:
         """A request of ours has ended; without a figure of its own it is lost."""
         if self._heard:
             self._heard -= 1
         elif self.remaining is not None:
             self._lost.append(now)
+            self.silent |= answered
 
     def lost(self, now: float) -> None:
         """A request of another process ended without a figure of its own."""

@@ -110,6 +110,8 @@ class Gate:
             self.log.forget(self.log.certain(sent_after) - counted)
         ours = self.log.used(now) + self.log.expired_since(sent_after) + held
         if counted > ours:
+            # Someone else uses the credential too. Their requests came before now, so they are gone a period later.
+            self.log.add(now, counted - ours)
             self.feedback.explained = False
         self._kept = self._keep_back()
 
@@ -167,7 +169,7 @@ class Gate:
     def sending(self, now: float, open_requests: int) -> None:
         """A request is about to go out beside *open_requests*; after a Reset it is the one probe."""
         told = self.feedback
-        if told.touched and open_requests == 0 and not told.current(now):
+        if told.silent and told.touched and open_requests == 0 and not told.current(now):
             told.drop()  # the probe came back without a figure: the server no longer tells this window
         told.touched = True
 

@@ -125,7 +125,7 @@ class Governor:
             return  # settled before
         now = self._clock.monotonic()
         open_requests = len(self._account.open)
-        self._account.settled(ticket.number, now, wire_bytes)
+        self._account.settled(ticket.number, now, wire_bytes, answered=answered)
         self._ledger.end(ticket.number, wire_bytes, heard=self._figures)
         self._figures = False
         if self._refused_answers:
@@ -229,6 +229,7 @@ class Governor:
             return
         self._incident = True
         self._refused_at = now
+        self._account.doubt()
         self._concurrency.refused()
         hour = self._account.hour(signal) if signal.retry_after is None else None
         if hour is None:
