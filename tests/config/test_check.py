@@ -33,7 +33,7 @@ def test_a_source_name_that_is_no_plain_word_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "/etc/x", "a//b", "a/../b", "a\x00", "x" * 300, "a b", "Prop\u202eerty", "a/"]
+    "name", ["../x", "/etc/x", "a//b", "a/../b", "a..b", "a\x00", "x" * 300, "a b", "Prop\u202eerty", "a/"]
 )
 def test_a_resource_name_that_leaves_the_output_directory_is_refused(name: str) -> None:
     """FAULTS M03."""

@@ -108,7 +108,8 @@ def test_in_a_hurry_a_reader_that_reads_still_gets_everything() -> None:
     assert output.getvalue().count(b"\n") == 2
 
 
-def test_a_slow_reader_is_waited_for_at_the_end() -> None:
+def test_a_slow_reader_is_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "HURRIED_SECONDS", 0.05)
     output = StuckOutput()
     threading.Timer(0.6, output.released.set).start()
     with EventLines(output) as sink:

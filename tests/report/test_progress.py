@@ -37,6 +37,8 @@ def test_the_rate_is_that_of_the_last_ten_seconds_and_the_eta_that_of_the_whole_
     board.fold(h.page(100))
     clock.advance(10.5)
     assert drawn(board) == [["ims Property", "600 records", "0/s", "ETA 1m 22s"]]
+    board.fold(h.page(100))
+    assert drawn(board)[0][2] == "10/s"
 
 
 def test_a_pause_counts_down_for_every_resource_of_the_credential() -> None:
