@@ -39,6 +39,7 @@ class Provider:
     resources: tuple[Resource, ...]
     pagers: Mapping[str, Pager]
     full: str  # default pager of full walks
+    look_back: frozenset[str] = frozenset()  # pagers that go back in time from ``walk.until``
     envelope: Envelope
     judge: Judge
     signals: SignalReader

@@ -107,7 +107,8 @@ class WalkReader:
                 outcome = error
             finally:
                 self._scopes.discard(scope)
-            self._results_in.send_nowait(outcome)
+            if not scope.cancel_called:
+                self._results_in.send_nowait(outcome)
 
     async def _fetch(self, request: PageRequest) -> Fetched:
         asked = self._clock.monotonic()

@@ -101,7 +101,7 @@ class ResourceRun:
     async def _harvest(self, values: Sequence[str] | None) -> Outcome:
         site = self._site
         earlier = await self._in_thread(self._load)
-        walks = self._assign(self._blueprint.walks(values), earlier)
+        walks = self._assign(self._blueprint.walks(values, self._started), earlier)
         held = sum(commits[-1].tally.records for commits in earlier.values() if commits)
         site.sink(
             ResourceStarted(
@@ -316,7 +316,7 @@ class ResourceRun:
                 verdict=verdict,
                 reason=reason,
                 records=self._sum("records"),
-                bytes=self._sum("bytes"),
+                bytes=sum(position.bytes for position in self._positions.values()),
                 requests=self._requests,
                 quarantined=self._sum("quarantined"),
                 seconds=site.clock.monotonic() - self._clocked,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from harvester.contracts import Sink, Transport
 from harvester.model import PageRequest, Resource, Walk
@@ -16,7 +17,8 @@ class Blueprint:
     """How one resource is walked. The functions are pure and come from the planner."""
 
     resource: Resource
-    walks: Callable[[Sequence[str] | None], tuple[Walk, ...]]  # from the parent's values; None: it has no parent
+    # From the parent's values (None: it has no parent) and the instant the walks begin.
+    walks: Callable[[Sequence[str] | None, datetime], tuple[Walk, ...]]
     close: Callable[[Walk, str | None], Walk | None]  # from a full walk and its anchor
     count: Callable[[Walk], PageRequest] | None  # asks only how many there are; None: the provider cannot say
     fingerprint: str  # of everything that decides which records belong to the run

@@ -115,7 +115,7 @@ class PageStream:
         site, blueprint = self._site, self._blueprint
         run = await self._in_thread(self._choose_run)
         directory = self._directory(run)
-        walks = blueprint.walks(await self._values(blueprint.resource.per_value))
+        walks = blueprint.walks(await self._values(blueprint.resource.per_value), site.clock.now())
         with SeenKeys(site.fs, None) as seen:
             sieve = Sieve(blueprint.resource, seen, KeyDigest())
             anchors: dict[str, str | None] = {}
@@ -181,7 +181,7 @@ class PageStream:
         parent = self._parents[per_value.resource]
         values: dict[str, None] = {}
         decode = msgspec.json.Decoder(dict[str, object]).decode
-        for walk in parent.walks(await self._values(parent.resource.per_value)):
+        for walk in parent.walks(await self._values(parent.resource.per_value), self._site.clock.now()):
             pager = self.source.provider.pagers[walk.pager]
             todo = deque([pager.first(walk)])
             while todo:

@@ -66,7 +66,9 @@ class Supervisor:
             values: Sequence[str] | None = None
             if per_value is not None:
                 await ready[per_value.resource].wait()
-                parent = mine[per_value.resource]
+                parent = mine.get(per_value.resource)
+                if parent is None:  # it broke off with an exception, which is on its way up
+                    return
                 if parent.verdict not in {"complete", "incomplete"}:
                     mine[name] = self._orphan(source, blueprint, run, parent)
                     return

@@ -60,6 +60,7 @@ class Position:
     number: int = 0  # of the last commit
     shards: int = 0  # written so far
     quarantines: int = 0
+    bytes: int = 0  # on disk, of every committed shard
 
 
 def resume(walk: Walk, pager_first: PageRequest, commits: tuple[Commit, ...]) -> Position:
@@ -67,7 +68,7 @@ def resume(walk: Walk, pager_first: PageRequest, commits: tuple[Commit, ...]) ->
     if not commits:
         return Position(frontier=Frontier((pager_first,)))
     last = commits[-1]
-    added = [entry.path for commit in commits for entry in commit.add]
+    added = [entry for commit in commits for entry in commit.add]
     return Position(
         frontier=Frontier(last.cursor),
         done=last.done,
@@ -76,8 +77,9 @@ def resume(walk: Walk, pager_first: PageRequest, commits: tuple[Commit, ...]) ->
         expected=last.expected,
         watermark=last.watermark,
         number=last.number,
-        shards=sum(1 for path in added if path.startswith("part-")),
-        quarantines=sum(1 for path in added if path.startswith("quarantine-")),
+        shards=sum(entry.path.startswith("part-") for entry in added),
+        quarantines=sum(entry.path.startswith("quarantine-") for entry in added),
+        bytes=sum(entry.bytes for entry in added),
     )
 
 
@@ -303,6 +305,7 @@ class WalkWorker:
                 ),
             )
             position.number, position.done = commit.number, done
+            position.bytes += sum(entry.bytes for entry in added)
             self._pages_at_risk, self._dirty = 0, False
             self._committed_at = shop.clock.monotonic()
         shop.sink(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
 from harvester.errors import ConfigError
 from harvester.model import Phase, Resource, Walk
+from harvester.planning.closing import write_instant
 from harvester.provider import Provider
 
 
@@ -56,11 +58,12 @@ def with_parents(provider: Provider, wanted: Iterable[Wanted]) -> tuple[Wanted, 
     return tuple(ordered.values())
 
 
-def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None) -> tuple[Walk, ...]:
+def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None, now: datetime) -> tuple[Walk, ...]:
     """The walks that read a whole resource: one, or one per value of its parent.
 
     Args:
         values: the parent's values in the order they were found; None for a resource without a parent.
+        now: aware UTC; where walks that look back in time begin.
     """
     pager = wanted.pager or wanted.resource.walk or provider.full
     if pager not in provider.pagers:
@@ -75,6 +78,7 @@ def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None)
             pager=pager,
             phase=Phase.FULL,
             value=value,
+            until=write_instant(now, provider.timestamps) if pager in provider.look_back else None,
             horizon=wanted.horizon,
             page_size=_smaller(wanted.page_size, wanted.resource.page_size),
             select=wanted.select,

@@ -25,8 +25,8 @@ def count(walk: Walk) -> PageRequest:
     return PageRequest(url=with_query(collection(walk), (("$count", "true"), ("$top", "1"))), size=1)
 
 
-def _reso(name: str) -> Resource:
-    return Resource(name=name, key=(f"{name}Key",), modified="ModificationTimestamp")
+def _reso(name: str, key: str) -> Resource:
+    return Resource(name=name, key=(key,), modified="ModificationTimestamp")
 
 
 PROVIDER = Provider(
@@ -34,7 +34,7 @@ PROVIDER = Provider(
     title="Centris Data Distribution",
     base_url="https://datadistributionqc.centris.ca/v1/odata",
     auth=ClientCredentials(token_url="https://accounts.centris.ca/connect/token"),  # noqa: S106 - a URL, no secret
-    resources=(_reso("Property"), _reso("Member"), _reso("Office")),
+    resources=(_reso("Property", "ListingKey"), _reso("Member", "MemberKey"), _reso("Office", "OfficeKey")),
     open_resources=True,  # the rest of the data model comes from the configuration (section 3)
     pagers={
         # The default: a row that changes moves to the end and is met again there, no other row moves.

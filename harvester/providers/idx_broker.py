@@ -126,6 +126,7 @@ def declare(*, api_version: str = API_VERSION, ancillary: bool = False) -> Provi
         resources=RESOURCES,
         pagers={"snapshot": SnapshotPager(sized=_SIZED), "windows": LeadWindowPager()},
         full="snapshot",
+        look_back=frozenset({"windows"}),
         envelope=IdxEnvelope(whole=_WHOLE, withheld=_WITHHELD),
         judge=judge_for(api_version),
         signals=idx_signal,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -28,6 +29,7 @@ from harvester.planning.forecast import forecast, requests_for
 from harvester.planning.plan import Wanted, full_walks, with_parents
 from harvester.provider import Provider
 
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DATABASE = Resource(name="Database", key=("MLSID",))
 PROPERTY = Resource(
     name="Property",
@@ -92,32 +94,32 @@ def test_a_parent_selected_without_the_member_its_children_need_is_a_config_erro
 
 
 def test_each_value_of_the_parent_is_a_walk_of_its_own() -> None:
-    walks = full_walks(PROVIDER, Wanted(resource=PROPERTY), ("North", "South"))
+    walks = full_walks(PROVIDER, Wanted(resource=PROPERTY), ("North", "South"), NOW)
     assert [(walk.id, walk.value) for walk in walks] == [("w00", "North"), ("w01", "South")]
     assert walks[0].reason == "One request reads the whole set."
 
 
 def test_the_page_size_is_the_smaller_of_what_is_asked_and_what_is_allowed() -> None:
-    assert full_walks(PROVIDER, Wanted(resource=PROPERTY, page_size=9000), ("N",))[0].page_size == 500
-    assert full_walks(PROVIDER, Wanted(resource=PROPERTY, page_size=100), ("N",))[0].page_size == 100
+    assert full_walks(PROVIDER, Wanted(resource=PROPERTY, page_size=9000), ("N",), NOW)[0].page_size == 500
+    assert full_walks(PROVIDER, Wanted(resource=PROPERTY, page_size=100), ("N",), NOW)[0].page_size == 100
 
 
 def test_an_unknown_walk_names_those_there_are() -> None:
     with pytest.raises(ConfigError, match="it has one"):
-        full_walks(PROVIDER, Wanted(resource=PROPERTY, pager="chain"), None)
+        full_walks(PROVIDER, Wanted(resource=PROPERTY, pager="chain"), None, NOW)
 
 
 def test_a_full_walk_is_closed_by_a_delta_from_its_anchor() -> None:
-    full = full_walks(PROVIDER, Wanted(resource=PROPERTY), ("North",))[0]
+    full = full_walks(PROVIDER, Wanted(resource=PROPERTY), ("North",), NOW)[0]
     closing = closing_walk(PROVIDER, full, "2024-05-01T10:00:00Z")
     assert closing is not None
     assert (closing.id, closing.phase, closing.since) == ("c00", Phase.CLOSING, "2024-05-01T09:55:00Z")
 
 
 def test_nothing_closes_a_walk_that_no_question_about_changes_fits() -> None:
-    undated = full_walks(PROVIDER, Wanted(resource=DATABASE), None)[0]
+    undated = full_walks(PROVIDER, Wanted(resource=DATABASE), None, NOW)[0]
     assert closing_walk(PROVIDER, undated, "2024-05-01T10:00:00Z") is None
-    dated = full_walks(PROVIDER, Wanted(resource=PROPERTY), ("N",))[0]
+    dated = full_walks(PROVIDER, Wanted(resource=PROPERTY), ("N",), NOW)[0]
     assert closing_walk(replace(PROVIDER, closing=None), dated, "2024-05-01T10:00:00Z") is None
 
 
