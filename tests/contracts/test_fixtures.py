@@ -205,6 +205,7 @@ def test_the_paged_form_of_idx_broker_gives_link_and_total() -> None:
         "paged_first": ("https://api.idxbroker.com/clients/featured?offset=2&limit=2", 3),
         "paged_last": (None, 3),
         "paged_keyed": (None, 1),
+        "paged_text_total": (None, 1),
     }
 
 
