@@ -38,8 +38,8 @@ class Api:
 REAL = Api(
     load_config=_loaded("configuration", "load_config"),
     run=_loaded("harvest", "run"),
-    plan=_loaded("harvest", "plan"),
-    verify=_loaded("harvest", "verify"),
-    status=_loaded("harvest", "status"),
+    plan=_loaded("plan", "plan"),
+    verify=_loaded("verify", "verify"),
+    status=_loaded("status", "status"),
     providers=_loaded("catalogue", "providers"),
 )

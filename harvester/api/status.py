@@ -1,0 +1,99 @@
+"""What an output directory holds: finished harvests, unfinished ones and how to go on with them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path, PurePath
+
+from msgspec import Struct
+
+from harvester.api.ports import Ports
+from harvester.errors import ArgumentError
+from harvester.store.commits import CommitLog, walks
+from harvester.store.manifest import Manifest, read_manifest
+from harvester.store.runs import RunDirectory, find_all_runs
+
+
+class ResourceStatus(Struct, frozen=True, kw_only=True):
+    """One resource of one source: its last finished run, and the unfinished one if there is one."""
+
+    source: str
+    resource: str  # as the directory says it: a slash has become a dot
+    finished_run: str = ""  # "": none has finished
+    verdict: str = ""
+    reason: str = ""
+    finished: datetime | None = None
+    records: int = 0
+    bytes: int = 0  # on disk
+    watermark: str | None = None  # where the next delta starts; None: the resource has no such question
+    unfinished_run: str = ""  # "": none
+    committed: int = 0  # records the unfinished run holds
+    walks_done: int = 0
+    walks_open: int = 0
+
+
+class StatusReport(Struct, frozen=True, kw_only=True):
+    """Sorted by source and resource."""
+
+    out: str
+    resources: tuple[ResourceStatus, ...]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether running the same command again has something to go on with."""
+        return any(resource.unfinished_run for resource in self.resources)
+
+
+def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusReport:
+    """Read what *out* holds. Nothing is changed and nothing is sent.
+
+    Raises:
+        ArgumentError: there is no harvest at *out*.
+        StorageError: a manifest or commit cannot be read; the message names it.
+    """
+    fs = (ports or Ports()).fs
+    root = PurePath(out)
+    grouped: dict[tuple[str, str], list[RunDirectory]] = {}
+    for run in find_all_runs(fs, root):
+        resource, source = run.path.parent, run.path.parent.parent
+        key = source.name.removeprefix("source="), resource.name.removeprefix("resource=")
+        grouped.setdefault(key, []).append(run)
+    if not grouped:
+        raise ArgumentError(f"{root} holds no harvest; name the directory that `harvester run` writes to")
+    rows = []
+    for (source_name, resource_name), runs in sorted(grouped.items()):
+        done = [run for run in runs if run.finished]
+        manifest: Manifest | None = read_manifest(fs, done[-1].path) if done else None
+        going = [run for run in runs if not run.finished]
+        row = ResourceStatus(source=source_name, resource=resource_name)
+        if manifest is not None:
+            row = ResourceStatus(
+                source=source_name,
+                resource=resource_name,
+                finished_run=manifest.run,
+                verdict=manifest.verdict,
+                reason=manifest.reason,
+                finished=manifest.finished,
+                records=manifest.records,
+                bytes=manifest.bytes,
+                watermark=manifest.watermark,
+            )
+        rows.append(_with_unfinished(row, going[-1], ports or Ports()) if going else row)
+    return StatusReport(out=str(root), resources=tuple(rows))
+
+
+def _with_unfinished(row: ResourceStatus, run: RunDirectory, ports: Ports) -> ResourceStatus:
+    committed = done = still = 0
+    for name in walks(ports.fs, run.path):
+        commits = CommitLog(ports.fs, run.path, name, ports.rng).load()
+        if commits:
+            committed += commits[-1].tally.records
+            done += commits[-1].done
+            still += not commits[-1].done
+    return ResourceStatus(
+        **{name: getattr(row, name) for name in row.__struct_fields__[:9]},
+        unfinished_run=run.name,
+        committed=committed,
+        walks_done=done,
+        walks_open=still,
+    )

@@ -1,0 +1,146 @@
+"""Is what is on disk what was harvested, and is it what the provider has?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePath
+from urllib.parse import quote
+
+from msgspec import Struct, structs
+
+from harvester.api.ports import Ports
+from harvester.errors import ArgumentError, ProtocolError
+from harvester.model import Request
+from harvester.store.compare import Difference, compare_lines
+from harvester.store.manifest import Manifest, read_manifest
+from harvester.store.verify import RunVerdict, verify_tree
+from harvester.wire.limits import MIB, Caps
+from harvester.wire.origin import Origin
+from harvester.wire.transport import AiohttpTransport
+
+_LARGEST_TRUTH = 2048 * MIB  # bytes a sandbox may answer for one resource
+
+
+class ResourceCheck(Struct, frozen=True, kw_only=True):
+    """One run compared with its manifest and, where asked for, with the truth."""
+
+    source: str
+    resource: str
+    run: str
+    finished: bool
+    verdict: str  # the manifest's own
+    records: int  # counted
+    bytes: int  # read from disk
+    problems: tuple[str, ...]
+    missing: int = 0  # records of the truth that are not held
+    extra: int = 0  # records held that are not of the truth
+    compared: bool = False
+
+
+class VerifyReport(Struct, frozen=True, kw_only=True):
+    """``matches`` is True only when something was checked and nothing differs."""
+
+    out: str
+    runs: tuple[ResourceCheck, ...]
+    against: str = ""  # the sandbox it was compared with; "" when it was not
+
+    @property
+    def matches(self) -> bool:
+        """Unfinished runs are no difference: they claim nothing yet."""
+        return bool(self.runs) and not any(run.problems or run.missing or run.extra for run in self.runs)
+
+
+async def verify(
+    out: Path | PurePath | str,
+    *,
+    against: str | None = None,
+    on_progress: Callable[[ResourceCheck], None] | None = None,
+    ports: Ports | None = None,
+) -> VerifyReport:
+    """Compare every finished run below *out* with its manifest: names, sizes, hashes, rows, lines, totals.
+
+    Args:
+        against: the URL of a sandbox; the newest finished run of each resource is compared with the truth it
+            serves, record by record and byte by byte.
+        on_progress: called with each run as it is done.
+    Raises:
+        ArgumentError: there is no harvest at *out*.
+        StorageError: something cannot be read at all.
+        ProtocolError: *against* is no sandbox, or does not know a resource.
+    """
+    ports = ports or Ports()
+    root = PurePath(out)
+    sandbox = Origin.parse(against, path="--against") if against is not None else None
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-verify") as executor:
+        verdicts = await loop.run_in_executor(executor, verify_tree, ports.fs, root)
+        if not verdicts:
+            raise ArgumentError(f"{root} holds no harvest; name the directory that `harvester run` writes to")
+        checks: list[ResourceCheck] = []
+        newest = {verdict.path.parent: verdict.path for verdict in verdicts if verdict.finished}
+        for verdict in verdicts:
+            manifest = _manifest(ports, verdict)
+            check = _check(verdict, manifest)
+            if sandbox is not None and manifest is not None and newest.get(verdict.path.parent) == verdict.path:
+                truth = await _truth(sandbox, manifest, ports)
+                difference = await loop.run_in_executor(
+                    executor, compare_lines, ports.fs, (verdict.path,), truth.split(b"\n")[:-1]
+                )
+                check = _compared(check, difference)
+            checks.append(check)
+            if on_progress is not None:
+                on_progress(check)
+    return VerifyReport(out=str(root), runs=tuple(checks), against=against or "")
+
+
+def _manifest(ports: Ports, verdict: RunVerdict) -> Manifest | None:
+    # A damaged manifest is among the problems already.
+    return read_manifest(ports.fs, verdict.path) if verdict.finished and verdict.verdict else None
+
+
+def _check(verdict: RunVerdict, manifest: Manifest | None) -> ResourceCheck:
+    resource, source = verdict.path.parent, verdict.path.parent.parent
+    return ResourceCheck(
+        source=source.name.removeprefix("source="),
+        resource=manifest.resource if manifest else resource.name.removeprefix("resource="),
+        run=verdict.path.name.removeprefix("run="),
+        finished=verdict.finished,
+        verdict=verdict.verdict,
+        records=verdict.rows,
+        bytes=verdict.bytes,
+        problems=verdict.problems,
+    )
+
+
+def _compared(check: ResourceCheck, difference: Difference) -> ResourceCheck:
+    problems = list(check.problems)
+    for count, what, samples in (
+        (difference.missing, "missing", difference.missing_samples),
+        (difference.extra, "not in the truth", difference.extra_samples),
+    ):
+        if count:
+            shown = samples[0][:120].decode("utf-8", "backslashreplace") if samples else ""
+            problems.append(f"{count:,} records are {what}, for example {shown}")
+    return structs.replace(
+        check,
+        problems=tuple(problems),
+        missing=difference.missing,
+        extra=difference.extra,
+        compared=True,
+    )
+
+
+async def _truth(sandbox: Origin, manifest: Manifest, ports: Ports) -> bytes:
+    """Every record of the resource as a perfect replica holds it, one a line."""
+    url = sandbox.resolve(f"_sandbox/truth/{quote(manifest.provider)}/{quote(manifest.resource)}")
+    caps = Caps(raw=_LARGEST_TRUTH, decoded=_LARGEST_TRUTH)
+    async with AiohttpTransport(sandbox, ports.clock, ports.resolver, caps=caps) as transport:
+        response = await transport.send(Request(url=url))
+    if response.status != 200:
+        raise ProtocolError(
+            f"{sandbox} knows no truth of {manifest.provider} {manifest.resource} (status {response.status}). "
+            "Give the URL that `harvester sandbox` prints."
+        )
+    return response.body
