@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from harvester.decode.verdicts import error_body, printable, wait_hint
+from harvester.decode.verdicts import allowed_page_size, error_body, printable, speaks_of_page_size, wait_hint
 from harvester.model import Action, Response, Verdict
 
 
@@ -51,7 +51,7 @@ def read_spark_error(response: Response) -> SparkError | None:
         return SparkError(False, _number(error.get("code")), _text(error.get("message")))
     text = _text(d.message)
     if d.query:
-        text = f"{text} {_text(d.query) or msgspec.json.encode(d.query).decode()}".strip()
+        text = f"{text} {_query_errors(d.query)}".strip()
     return SparkError(d.success is True, _number(d.code), text)
 
 
@@ -63,6 +63,8 @@ def judge_code(response: Response, error: SparkError) -> Verdict | None:
     action = _action(code)
     if action is None:
         return None
+    if action is Action.SKIP and speaks_of_page_size(error.text):
+        return Verdict(action=Action.SHRINK, reason=printable(error.text), page_size=allowed_page_size(error.text))
     reason = printable(f"code {code}: {error.text}" if error.text else f"code {code}")
     if code == _WRONG_HOST:
         reason += "; this key must use base_url with the host replication.sparkapi.com"
@@ -86,6 +88,14 @@ def _action(code: int) -> Action | None:
     if code in _CODES:
         return _CODES[code]
     return Action.SKIP if 1035 <= code <= 1061 or 2000 <= code <= 3000 else None
+
+
+def _query_errors(errors: object) -> str:
+    """``SparkQLErrors`` as ``token: message``, one after another."""
+    if not isinstance(errors, list):
+        return _text(errors)
+    found = [error for error in errors if isinstance(error, dict)]
+    return "; ".join(f"{_text(error.get('Token'))}: {_text(error.get('Message'))}" for error in found)
 
 
 def _number(value: object) -> int | None:

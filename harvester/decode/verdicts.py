@@ -164,8 +164,12 @@ def allowed_page_size(text: str) -> int | None:
 
 
 def speaks_of_page_size(text: str) -> bool:
-    """Whether an error message is about the size of the page asked for."""
-    return re.search(r"\$top\b|\btop query\b|_limit\b|\bpage ?size\b", text, re.IGNORECASE) is not None
+    """Whether an error message says that the page asked for is too large."""
+    return bool(_SIZE.search(text) and _TOO_MUCH.search(text))
+
+
+_SIZE = re.compile(r"\$top\b|\btop query\b|\b_limit\b|\bpage ?size\b", re.IGNORECASE)
+_TOO_MUCH = re.compile(r"exceed|too (?:large|high|big)|maximum|greater|larger|from \d+ to \d+", re.IGNORECASE)
 
 
 # ------------------------------------------------------------------ text for people

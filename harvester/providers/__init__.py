@@ -35,9 +35,11 @@ def load(name: str) -> Provider:
         return _declared(_from_file(Path(name)), name)
     if "." in name:
         try:
-            return _declared(importlib.import_module(name), name)
-        except (ImportError, ValueError) as error:
-            raise ConfigError(f"the provider module {name!r} cannot be imported: {error}", path="provider") from error
+            module = importlib.import_module(name)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ConfigError(f"the provider module {name!r} cannot be imported: {reason}", path="provider") from error
+        return _declared(module, name)
     near = get_close_matches(name, names(), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names())}"
     raise ConfigError(f"there is no provider {name!r}; {hint}", path="provider")

@@ -59,7 +59,16 @@ def test_query_errors_are_shown() -> None:
     body = b'{"D":{"Success":false,"Code":1050,"Message":"bad","SparkQLErrors":[{"Token":"Foo","Message":"unknown"}]}}'
     error = read_spark_error(response(body))
     assert error is not None
-    assert "Foo" in error.text
+    assert error.text == "bad Foo: unknown"
+
+
+def test_a_page_larger_than_the_grant_allows_is_asked_for_in_smaller_pages() -> None:
+    answer = response(b'{"D":{"Success":false,"Code":1040,"Message":"_limit must be a whole number from 0 to 25"}}')
+    error = read_spark_error(answer)
+    assert error is not None
+    verdict = judge_code(answer, error)
+    assert verdict is not None
+    assert (verdict.action, verdict.page_size) == (Action.SHRINK, 25)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"value":[]}', b'{"D":7}', b"[" * 100_000])

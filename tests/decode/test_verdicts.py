@@ -130,6 +130,7 @@ def test_the_longest_wait_is_taken_from_ascii_digits(body: bytes, headers: dict[
         ("The limit of '1000' for Top query has been exceeded. The value from the incoming request is '5000'.", 1000),
         ("_limit must be a whole number from 0 to 1000", 1000),
         ("Page size too large", None),
+        ("$top must be a whole number, not '7'", None),
         ("The stopover is 5 days", None),
     ],
 )
