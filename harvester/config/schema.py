@@ -27,8 +27,8 @@ Requests = Annotated[int, Meta(ge=1)]
 class BudgetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How fast a credential may ask, where the user knows better than the provider's declaration.
 
-    A window given here replaces the declared window of the same length and unit; the other declared windows stay,
-    so that naming one limit never lifts another.
+    ``per_…`` replaces the declared window of that length and leaves the other ones, so that naming one limit never
+    lifts another. ``windows`` is the whole list: it takes the place of every declared window.
     """
 
     per_second: Annotated[float, Meta(gt=0)] | None = None  # 0.5: one request in two seconds
@@ -36,7 +36,7 @@ class BudgetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     per_hour: Requests | None = None
     per_day: Requests | None = None
     bytes_per_hour: Bytes | None = None
-    windows: tuple[Window, ...] = ()  # limits over any other period
+    windows: tuple[Window, ...] = ()  # every limit there is, over any periods; (): as declared
     in_flight: Annotated[int, Meta(ge=1, le=256)] | None = None  # open requests; None: as declared
     margin: Share | None = None  # share of every window never used; None: as declared
     reserve: Share | None = None  # share left to other programs on the credential; None: as declared
@@ -45,7 +45,9 @@ class BudgetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The budget to keep: this one where it speaks, *declared* where it is silent."""
         own = self._own_windows()
         replaced = {_measure(window) for window in own}
-        kept = tuple(window for window in declared.windows if _measure(window) not in replaced)
+        kept = tuple(
+            window for window in declared.windows if not self.windows and _measure(window) not in replaced
+        )
         return Budget(
             windows=tuple(sorted((*own, *kept), key=lambda window: window.seconds)),
             in_flight=declared.in_flight if self.in_flight is None else self.in_flight,

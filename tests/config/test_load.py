@@ -230,6 +230,14 @@ def test_other_windows_can_be_listed() -> None:
     assert config.sources["ims"].budget.over(Budget()).windows == (Window(seconds=6, requests=30),)
 
 
+def test_a_list_of_windows_takes_the_place_of_every_declared_one() -> None:
+    """A provider whose limits have other periods than declared could not be described otherwise."""
+    budget = parse_config("[sources.ims.budget]\nwindows = [{ requests = 30, seconds = 6 }]").sources["ims"].budget
+    assert budget.over(Budget(windows=(Window(seconds=60, requests=20),))).windows == (
+        Window(seconds=6, requests=30),
+    )
+
+
 def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
     """Every key can come from the environment; a new field with a type that text cannot reach shows up here."""
     sample = {"compression": "gzip", "deadline": "1h", "out": "x"}
