@@ -6,6 +6,7 @@ import pytest
 
 from harvester.auth.api_key import ApiKey
 from harvester.model import Action, Headers, PageRequest, Resource, Response, Walk
+from harvester.provider import SourceFacts
 from harvester.providers.idx_broker import PROVIDER, RESOURCES, declare
 
 BY_NAME = {resource.name: resource for resource in RESOURCES}
@@ -127,3 +128,18 @@ def test_a_configured_version_is_sent_and_held_to() -> None:
     )
     assert provider.judge(answer).action is Action.USE
     assert PROVIDER.judge(answer).action is Action.BROKEN
+
+
+def test_a_source_gets_its_version_and_the_limit_of_its_keys() -> None:
+    """A partner's ancillary key triples the hourly limit (contract, section 3)."""
+    assert PROVIDER.for_source is not None
+    plain = PROVIDER.for_source(SourceFacts(secrets=frozenset({"access_key"})))
+    partner = PROVIDER.for_source(SourceFacts(api_version="1.7.0", secrets=frozenset({"access_key", "ancillary_key"})))
+    assert (plain.budget.windows[0].requests, dict(plain.headers)["apiversion"]) == (250, "1.0.4")
+    assert (partner.budget.windows[0].requests, dict(partner.headers)["apiversion"]) == (750, "1.7.0")
+
+
+def test_lead_windows_begin_at_the_start_of_the_run() -> None:
+    """The planner sets ``until`` for the pagers named here, in the API's own format."""
+    assert PROVIDER.look_back == {"windows"}
+    assert PROVIDER.timestamps == "spaced"
