@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -135,8 +136,6 @@ class Sandbox:
         faults = self.faults.effects(asked)
         entry.fault = " ".join(name for name, _ in faults)
         effects = [effect for _, effect in faults]
-        if delay := sum(effect.delay for effect in effects):
-            await self.settings.clock.sleep(delay)
         if any(effect.expire_tokens for effect in effects):
             simulator.expire_tokens()
         canned = self._holding(owner, ask, asked) or next((effect for effect in effects if effect.status), None)
@@ -148,6 +147,9 @@ class Sandbox:
         else:
             answer = simulator.answer(ask)
         self.faults.answered(asked, answer.status)
+        # Decided on arrival, delivered late: quotas count in the order of the log, whatever is slow.
+        if delay := sum(effect.delay for effect in effects):
+            await self.settings.clock.sleep(delay)
         return self._finish(entry, ask, answer, next((each for each in effects if each.cut is not None), None))
 
     def _holding(self, owner: str, ask: Ask, asked: Asked) -> Effect | None:
@@ -156,7 +158,7 @@ class Sandbox:
         if effect is None or ask.elapsed >= until or asked.token:
             return None
         left = until - ask.elapsed
-        return msgspec.structs.replace(effect, retry_after=f"{int(left) + 1}", hold=0.0)
+        return msgspec.structs.replace(effect, retry_after=str(math.ceil(left)), hold=0.0)
 
     def _canned(self, effect: Effect, ask: Ask, owner: str) -> Answer:
         date = ask.now + timedelta(seconds=effect.skew)
@@ -181,7 +183,7 @@ class Sandbox:
         headers, body = list(answer.headers), answer.body
         names = {name.lower() for name, _ in headers}
         if "date" not in names:
-            headers.append(("Date", format_datetime(self.settings.clock.now(), usegmt=True)))
+            headers.append(("Date", format_datetime(ask.now, usegmt=True)))
         if self.settings.gzip and len(body) > 1024 and "gzip" in ask.headers.get("accept-encoding", ""):
             packer = zlib.compressobj(level=1, wbits=31)
             body = packer.compress(body) + packer.flush()

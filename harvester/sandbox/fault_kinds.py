@@ -17,7 +17,7 @@ _HTML = b"<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """What happens to one request. Unset fields change nothing."""
 
-    delay: float = 0.0  # seconds before anything else happens
+    delay: float = 0.0  # seconds until the answer, decided on arrival, is sent
     expire_tokens: bool = False  # every token ends before the request is looked at
     status: int = 0  # a canned answer instead of the provider's
     body: bytes = b""

@@ -17,6 +17,7 @@ import msgspec
 GRACE = 0.05
 """Seconds an answer may take to reach the client: a request that arrives earlier crossed it on the way."""
 
+_ROUNDING = 1e-6  # seconds: who waits as told is never early by the error of a sum
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
@@ -98,19 +99,19 @@ class _Window:
         """Forget what has left the window."""
         limit = self.limit
         if limit.kind == "sliding":
-            while self._log and self._log[0] <= elapsed - self._seconds:
+            while self._log and self._log[0] + self._seconds <= elapsed + _ROUNDING:
                 self._log.popleft()
             self._count = len(self._log)
             return
         if limit.kind == "first":
-            if elapsed >= self._start + self._seconds:
+            if self._start + self._seconds <= elapsed + _ROUNDING:
                 self._start, self._count = elapsed, 0
             return
         shift = self._phase
         if limit.kind == "clock":
             shift = elapsed - now.timestamp() % self._seconds
-        start = shift + math.floor((elapsed - shift) / self._seconds + 1e-9) * self._seconds
-        if start > self._start + 1e-6:
+        start = shift + math.floor((elapsed - shift) / self._seconds + _ROUNDING) * self._seconds
+        if start > self._start + _ROUNDING:
             self._start, self._count = start, 0
 
     def full(self, cost: int) -> bool:

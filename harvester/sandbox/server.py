@@ -95,10 +95,10 @@ async def running_sandbox(
     async with contextlib.AsyncExitStack() as stack:
         urls: list[str] = []
         for application, wanted in zip(applications(sandbox), (port, identity_port), strict=True):
-            runner = web.AppRunner(application, access_log=None)
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, host, wanted, shutdown_timeout=1.0).start()
+            await web.TCPSite(runner, host, wanted).start()
             shown = f"[{host}]" if ":" in host else host
             urls.append(f"http://{shown}:{runner.addresses[0][1]}")
         sandbox.url, sandbox.identity_url = urls
