@@ -53,7 +53,10 @@ def results(answer: Answer) -> list[dict[str, Any]]:
 def token_pages(caller: Caller, path: str, /, **query: str | int) -> Iterator[list[dict[str, Any]]]:
     """The pages of a Spark token chain, up to the first empty one or to a page without a token."""
     token: str | None = ""
+    asked: set[str] = set()
     while token is not None:
+        assert token not in asked, "the chain came back to where it was"
+        asked.add(token)
         answer = ask(caller, path, **query, _skiptoken=token)
         found = results(answer)
         if not found:
@@ -65,6 +68,7 @@ def token_pages(caller: Caller, path: str, /, **query: str | int) -> Iterator[li
 def link_pages(caller: Caller, path: str) -> Iterator[dict[str, Any]]:
     """The pages of a RESO chain: links followed as they were written."""
     answer = caller.simulator.answer(caller.ask(f"Reso/OData/{path}"))
+    asked: set[str] = set()
     while True:
         assert answer.status == 200, (answer.status, answer.body[:300])
         page: dict[str, Any] = content(answer)
@@ -73,4 +77,6 @@ def link_pages(caller: Caller, path: str) -> Iterator[dict[str, Any]]:
         if link is None:
             return
         assert link.startswith(f"{ORIGIN}/Reso/OData/")
+        assert link not in asked, "the chain came back to where it was"
+        asked.add(link)
         answer = caller.follow(link)
