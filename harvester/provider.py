@@ -10,8 +10,10 @@ from harvester.model import Budget, PageRequest, Resource, Walk
 
 
 def by_convention(name: str) -> Resource:
-    """A resource that is known by name only, as the RESO dictionary names its members: ``Media`` has ``MediaKey``."""
-    return Resource(name=name, key=(f"{name}Key",), modified="ModificationTimestamp")
+    """A resource that is known by name only, as the RESO dictionary names its members: ``Media`` has ``MediaKey``,
+    and ``Property``, whose records are listings, has ``ListingKey``."""
+    key = "ListingKey" if name == "Property" else f"{name}Key"
+    return Resource(name=name, key=(key,), modified="ModificationTimestamp")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from harvester.auth.client_credentials import ClientCredentials
 from harvester.decode.envelopes import ODataEnvelope
 from harvester.decode.verdicts import judge_http, judge_odata
 from harvester.governor.signals import centris_signal
-from harvester.model import Action, Budget, PageRequest, Resource, Response, Verdict, Walk, Window
+from harvester.model import Action, Budget, PageRequest, Response, Verdict, Walk, Window
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
-from harvester.provider import Provider
+from harvester.provider import Provider, by_convention
 
 PAGE_SIZE = 1000  # the server's own size is not stated; with $top no link comes (contract, section 5)
 
@@ -25,16 +25,12 @@ def count(walk: Walk) -> PageRequest:
     return PageRequest(url=with_query(collection(walk), (("$count", "true"), ("$top", "1"))), size=1)
 
 
-def _reso(name: str, key: str) -> Resource:
-    return Resource(name=name, key=(key,), modified="ModificationTimestamp")
-
-
 PROVIDER = Provider(
     name="centris",
     title="Centris Data Distribution",
     base_url="https://datadistributionqc.centris.ca/v1/odata",
     auth=ClientCredentials(token_url="https://accounts.centris.ca/connect/token"),  # noqa: S106 - a URL, no secret
-    resources=(_reso("Property", "ListingKey"), _reso("Member", "MemberKey"), _reso("Office", "OfficeKey")),
+    resources=(by_convention("Property"), by_convention("Member"), by_convention("Office")),
     open_resources=True,  # the rest of the data model comes from the configuration (section 3)
     pagers={
         # The default: a row that changes moves to the end and is met again there, no other row moves.

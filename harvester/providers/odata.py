@@ -12,11 +12,11 @@ from harvester.decode.envelopes import ODataEnvelope
 from harvester.decode.verdicts import judge_http, judge_odata
 from harvester.errors import ConfigError
 from harvester.governor.signals import any_signal
-from harvester.model import Action, Budget, PageRequest, Resource, Response, Verdict, Walk
+from harvester.model import Action, Budget, PageRequest, Response, Verdict, Walk
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
-from harvester.provider import Provider, by_convention
+from harvester.provider import Provider
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,6 @@ def count(walk: Walk) -> PageRequest:
     return PageRequest(url=with_query(collection(walk), (("$count", "true"), ("$top", "1"))), size=1)
 
 
-def describe(name: str) -> Resource:
-    """RESO names a key after its resource, except that ``Property`` records are listings."""
-    if name == "Property":
-        return Resource(name=name, key=("ListingKey",), modified="ModificationTimestamp")
-    return by_convention(name)
-
-
 PROVIDER = Provider(
     name="odata",
     title="RESO Web API (any server)",
@@ -73,7 +66,6 @@ PROVIDER = Provider(
     auth=TokenOrClient(),
     resources=(),
     open_resources=True,
-    describe=describe,
     pagers={
         "chain": ChainPager(prefer_page_size=True),
         # For servers whose links hold a $skip over an order that changes: a keyset cannot lose rows to it.
