@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from harvester.sandbox.client_budget import budget_windows
 from harvester.sandbox.idx_account import Account
 from harvester.sandbox.idx_answers import Answers, IdxOptions
 from harvester.sandbox.idx_entries import encode
@@ -96,7 +95,7 @@ class IdxBroker:
             "lead_horizon": _WEEK * max(1, math.ceil((self._options.lead_days + 1) / 7)),
         }
         if self._limited:
-            source["budget"] = {"windows": budget_windows(self._quotas[ANCILLARY_KEY])}
+            source["budget"] = {"windows": self._quotas[ANCILLARY_KEY].budget()}
         return source
 
     def mutate(self, count: int) -> None:

@@ -15,7 +15,6 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from harvester.sandbox.client_budget import budget_windows
 from harvester.sandbox.property_fields import money
 from harvester.sandbox.quota import Limit, Quota
 from harvester.sandbox.records import Row, Table, splice
@@ -147,7 +146,7 @@ class Spark:
         """The source a client needs for this simulator."""
         source: dict[str, object] = {"provider": self.name, "base_url": f"{url}/v1", "token": KEYS["replication"].token}
         if self._settings.quota:
-            source["budget"] = {"windows": budget_windows(self._quota)}
+            source["budget"] = {"windows": self._quota.budget()}
         return source
 
     # -------------------------------------------------------------- the data

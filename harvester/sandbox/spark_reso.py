@@ -14,7 +14,6 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from harvester.sandbox.client_budget import budget_windows
 from harvester.sandbox.odata import Collection, project, whole_number
 from harvester.sandbox.odata_expand import Expand
 from harvester.sandbox.odata_filter import QueryError, predicate
@@ -127,7 +126,7 @@ class SparkReso:
         token = ACCESS_KEYS["replication"].token
         source: dict[str, object] = {"provider": self.name, "base_url": f"{url}/Reso/OData", "token": token}
         if self._settings.quota:
-            source["budget"] = {"windows": budget_windows(self._quota)}
+            source["budget"] = {"windows": self._quota.budget()}
         return source
 
     # -------------------------------------------------------------- the data

@@ -419,5 +419,5 @@ def test_the_client_configuration_names_token_base_and_budget() -> None:
         "provider": "spark",
         "base_url": "http://h/spark/v1",
         "token": KEYS["replication"].token,
-        "budget": {"windows": [{"requests": 10, "seconds": 0.1}, {"requests": 100, "seconds": 1.0}]},
+        "budget": {"windows": [{"requests": 10, "seconds": 0.1}]},
     }
