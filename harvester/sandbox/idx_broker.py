@@ -83,7 +83,7 @@ class IdxBroker:
         return resources()
 
     def truth(self, resource: str) -> Iterator[bytes]:
-        return truth(self._account, self._answers, resource)
+        return truth(self._account, self._answers, resource, version=self._options.version)
 
     def client_config(self, url: str, identity_url: str) -> Mapping[str, object]:
         """The source a client needs for this simulator; leads as far back as there are any."""
@@ -92,6 +92,7 @@ class IdxBroker:
             "base_url": url,
             "access_key": ACCESS_KEY,
             "ancillary_key": ANCILLARY_KEY,
+            "api_version": self._options.version,
             "lead_horizon": _WEEK * max(1, math.ceil((self._options.lead_days + 1) / 7)),
         }
         if self._limited:

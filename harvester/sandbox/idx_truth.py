@@ -18,12 +18,12 @@ def resources() -> Sequence[str]:
     return (*methods, *(f"clients/savedlinks/{tail}" for tail in LINK_TAILS))
 
 
-def truth(account: Account, answers: Answers, resource: str) -> Iterator[bytes]:
+def truth(account: Account, answers: Answers, resource: str, *, version: str) -> Iterator[bytes]:
     """Records of a method, by its name; of one id with the id behind the name: ``clients/cities/lakefront``.
 
     A method that is asked once per id gives the records of all ids, each stamped with its id. Nothing lists
     the lists of zip codes, so that ``clients/zipcodes`` means the list every account has. The credentials in
-    ``partners/clients`` are left out: no replica may hold them.
+    ``partners/clients`` are left out: no replica may hold them. *version* is the one a replica asks for.
     """
     stem, _, tail = resource.rpartition("/")
     if stem == "clients/savedlinks" and tail in LINK_TAILS:
@@ -36,7 +36,7 @@ def truth(account: Account, answers: Answers, resource: str) -> Iterator[bytes]:
         raise KeyError(resource)
     method = target.method
     if method.name == "partners/clients":
-        yield from (_without_key(client) for client in answers.rows(target, OLDEST))
+        yield from (_without_key(client) for client in answers.rows(target, version))
         return
     if method.name == "clients/zipcodes" and not target.primary:
         target = Target(method=method, primary=DEFAULT_LIST)
@@ -45,7 +45,7 @@ def truth(account: Account, answers: Answers, resource: str) -> Iterator[bytes]:
             for record in _records(method, account.rows(method.name, id_) or ()):
                 yield splice(record, method.stamp, encode(id_))
     else:
-        yield from _records(method, answers.rows(target, OLDEST))
+        yield from _records(method, answers.rows(target, version))
 
 
 def _linked(answers: Answers, link: str, tail: str) -> Iterator[bytes]:
