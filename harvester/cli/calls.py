@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harvester.api.configuration import Config
+    from harvester.api.plan import PlanReport
+    from harvester.api.status import StatusReport
+    from harvester.api.verify import VerifyReport
     from harvester.provider import Provider
     from harvester.report.tally import Report
 
@@ -29,9 +32,9 @@ class Api:
 
     load_config: Callable[..., Config]
     run: Callable[..., Awaitable[Report]]
-    plan: Callable[..., Awaitable[Any]]
-    verify: Callable[..., Awaitable[Any]]
-    status: Callable[..., Any]
+    plan: Callable[..., Awaitable[PlanReport]]
+    verify: Callable[..., Awaitable[VerifyReport]]
+    status: Callable[..., StatusReport]
     providers: Callable[[], Sequence[Provider]]
 
 

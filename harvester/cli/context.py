@@ -15,7 +15,7 @@ from harvester.api.ports import Ports
 from harvester.cli.calls import REAL, Api
 from harvester.cli.descriptors import fill_closed_descriptors
 from harvester.report.lines import RawOutput
-from harvester.report.render import console_on, safe
+from harvester.report.render import console_on, write_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,14 @@ class Context:
         """Where results for a person go."""
         return console_on(self.stdout)
 
+    @property
+    def narration(self) -> Console:
+        """Where a person is told what happens: the terminal, or standard error where the output is for a program."""
+        return console_on(self.stdout if self.for_a_person else self.stderr)
+
     def narrate(self, text: str, style: str = "") -> None:
-        """Tell a person what happens: on the terminal, or on standard error where the output is for a program."""
-        console_on(self.stdout if self.for_a_person else self.stderr).print(safe(text, style), soft_wrap=True)
+        """Tell a person what happens, in one line that is never broken."""
+        write_line(self.narration, text, style)
 
 
 Given = Annotated[Context, Parameter(parse=False)]

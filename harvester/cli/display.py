@@ -52,9 +52,9 @@ def displaying(context: Context, *, as_json: bool, on_gone: Callable[[], None]) 
             yield Display(progress, None)
 
 
-def close_display(context: Context, report: Report, *, as_json: bool) -> None:
-    """The closing table: for a person on the terminal; else on standard error, and only if something is wrong."""
+def close_display(context: Context, report: Report, *, as_json: bool, always: bool) -> None:
+    """The closing table: for a person on the terminal; else on standard error, if something is wrong or *always*."""
     if context.for_a_person and not as_json:
         write_report(report, context.console)
-    elif report.exit_status:
+    elif report.exit_status or always:
         write_report(report, console_on(context.stderr))

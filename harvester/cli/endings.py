@@ -40,13 +40,16 @@ def end(error: BaseException, stderr: TextIO, *, debug: bool) -> int:
     return status
 
 
+GO_ON = "the same command goes on from there"
+
+
 @contextmanager
-def saved_in(out: str) -> Iterator[None]:
-    """Whatever ends the block says where the committed work is."""
+def saved_in(out: str, then: str = GO_ON) -> Iterator[None]:
+    """Whatever ends the block says where the committed work is, and what to do *then*."""
     try:
         yield
     except Exception as exc:
-        exc.add_note(f"What was committed is safe in {out}; the same command goes on from there.")
+        exc.add_note(f"What was committed is safe in {out}; {then}.")
         raise
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import anyio
 from msgspec import Struct
 
 from harvester.cli.context import Context
 from harvester.cli.display import close_display, displaying
-from harvester.cli.endings import READER_GONE, saved_in
+from harvester.cli.endings import GO_ON, READER_GONE, saved_in
 from harvester.cli.signals import stopping_on_signals
+
+if TYPE_CHECKING:
+    from harvester.api.configuration import Config
 
 
 class Choices(Struct, frozen=True, kw_only=True):
@@ -24,8 +27,15 @@ class Choices(Struct, frozen=True, kw_only=True):
     restart: bool = False  # give up an unfinished run instead of going on with it
 
 
-async def harvest(context: Context, config: Any, choices: Choices, *, as_json: bool) -> int:
-    """Run *config* to its end, a signal or an error. Returns the exit status."""
+async def harvest(
+    context: Context, config: Config, choices: Choices, *, as_json: bool, always_sum_up: bool = False, then: str = GO_ON
+) -> int:
+    """Run *config* to its end, a signal or an error. Returns the exit status.
+
+    Args:
+        always_sum_up: show the closing table also where the output is for a program and all went well.
+        then: what the user can do after an interruption, to end a sentence.
+    """
     stop = anyio.Event()
     loop = asyncio.get_running_loop()
 
@@ -34,7 +44,7 @@ async def harvest(context: Context, config: Any, choices: Choices, *, as_json: b
         loop.call_soon_threadsafe(stop.set)
 
     with (
-        saved_in(config.out),
+        saved_in(config.out, then),
         stopping_on_signals(stop) as stopper,
         displaying(context, as_json=as_json, on_gone=reader_went_away) as display,
     ):
@@ -54,9 +64,7 @@ async def harvest(context: Context, config: Any, choices: Choices, *, as_json: b
         status = 0  # a signal that came too late to interrupt anything is no failure
     else:
         status = stopper.exit_status or (READER_GONE if reader_gone else report.exit_status)
-    close_display(context, report, as_json=as_json)
+    close_display(context, report, as_json=as_json, always=always_sum_up)
     if stopper.received is not None and status:
-        context.stderr.write(
-            f"harvester: stopped. Committed pages are safe in {config.out}; the same command goes on.\n"
-        )
+        context.stderr.write(f"harvester: stopped. What was committed is safe in {config.out}; {then}.\n")
     return status

@@ -19,7 +19,7 @@ from harvester.cli.endings import end
 from harvester.cli.logs import set_up_logs
 from harvester.cli.malloc import tune_malloc
 
-COMMANDS = ("run", "sandbox")
+COMMANDS = ("demo", "run", "plan", "status", "verify", "sandbox", "providers")
 """In the order of the help. Each is a function in the file of its name."""
 
 Loop = Callable[[], asyncio.AbstractEventLoop]

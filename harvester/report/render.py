@@ -24,17 +24,25 @@ def console_on(stream: IO[str]) -> Console:
     return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
 
 
+def write_line(console: Console, text: str, style: str = "") -> None:
+    """One line of text from anywhere; never broken, so that a path in it can be copied."""
+    console.print(safe(text, style), soft_wrap=True)
+
+
 def safe(text: str, style: str = "") -> Text:
     """Text from outside, for a cell or a line."""
     return Text(printable(text), style=style, overflow="fold")
 
 
 def table_of(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """An empty table in the one style of all commands; the columns in *right* hold numbers."""
+    """An empty table in the one style of all commands; the columns in *right* hold numbers.
+
+    Names and numbers stay whole; on a narrow terminal the other columns are folded.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in columns:
-        numeric = column in right
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+        whole = column in right or column in {"source", "resource"}
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=whole, overflow="fold")
     return table
 
 
@@ -52,10 +60,10 @@ def write_report(report: Report, console: Console) -> None:
     if report.resources:
         console.print(table)
     for failure in report.failures:
-        console.print(safe(f"{failure.source} failed: {failure.reason}", "red"))
+        write_line(console, f"{failure.source} failed: {failure.reason}", "red")
     for warning in report.warnings:
-        console.print(safe(f"warning: {warning}", "yellow"))
-    console.print(safe(summary(report), "bold"))
+        write_line(console, f"warning: {warning}", "yellow")
+    write_line(console, summary(report), "bold")
 
 
 def summary(report: Report) -> str:

@@ -49,7 +49,7 @@ def test_the_first_signal_ends_the_run_in_good_order(number: int, status: int) -
     assert returned == status
     assert events[-1]["event"] == "run_finished"
     assert "finished first" in message
-    assert "safe in the-place; the same command goes on" in message
+    assert "safe in the-place; the same command goes on from there" in message
     assert "Traceback" not in message
 
 

@@ -1,0 +1,113 @@
+"""``harvester plan``: what a run would do, before it does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+
+from harvester.cli.context import Given, as_path
+from harvester.report import units
+from harvester.report.render import safe, table_of, write_line
+
+if TYPE_CHECKING:
+    from harvester.api.plan import PlannedSource
+
+
+async def plan(
+    *,
+    config: Annotated[Path | None, Parameter(alias="-c")] = None,
+    source: list[str] | None = None,
+    resource: list[str] | None = None,
+    offline: bool = False,
+    out: str | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    json: bool = False,
+    debug: bool = False,
+    context: Given,
+) -> int:
+    """Tell which walks a run would make and why, how many requests it needs, and how long the quota makes it last.
+
+    Providers that can count are asked, one request a resource; the others are estimated from the last finished run.
+
+    Exit status:
+
+    - 0: planned
+    - 2: wrong arguments
+    - 70: a bug in harvester
+    - 73, 74: the output directory cannot be used
+    - 78: the configuration is wrong
+
+    Parameters
+    ----------
+    config
+        the configuration file; harvester.toml in the current directory if not given.
+    source
+        only this source; can be given several times.
+    resource
+        only this resource; can be given several times.
+    offline
+        send nothing.
+    out
+        the output directory, over the one in the configuration.
+    set_
+        KEY=VALUE over the configuration, for example sources.centris.budget.per_minute=10; can be given several times.
+    json
+        one JSON object instead of tables.
+    debug
+        show tracebacks and log everything to standard error.
+    """
+    overrides = [*(set_ or ()), *([f"out={out}"] if out is not None else ())]
+    settings = context.api.load_config(
+        as_path(config), fs=context.ports.fs, environment=context.ports.environment, overrides=overrides
+    )
+    report = await context.api.plan(
+        settings,
+        offline=offline,
+        sources=tuple(source or ()),
+        resources=tuple(resource or ()),
+        ports=context.ports,
+    )
+    if json:
+        context.raw_stdout.write(msgspec.json.encode(report) + b"\n")
+        return 0
+    for planned in report.sources:
+        _write(planned, context.console)
+    return 0
+
+
+def _write(planned: PlannedSource, console: Console) -> None:
+    write_line(console, f"{planned.source}: {planned.provider}, {planned.base_url}", "bold")
+    limits = "; ".join(planned.windows) or "no limit is known"
+    write_line(console, f"quota: {limits}; {planned.in_flight} requests in flight")
+    numbers = ("walks", "records", "requests")
+    table = table_of("resource", "walk", *numbers, "estimated from", "why this walk", right=numbers)
+    for item in planned.resources:
+        table.add_row(
+            safe(f"{item.resource} (needed by others)" if item.implied else item.resource),
+            safe(item.walk),
+            _known(item.walks),
+            _known(item.records),
+            _known(item.requests),
+            safe(item.evidence or "-"),
+            safe(item.reason),
+        )
+    console.print(table)
+    if planned.problem:
+        write_line(console, f"could not count: {planned.problem}", "yellow")
+    write_line(console, _forecast(planned))
+    console.print()
+
+
+def _known(number: int | None) -> str:
+    return "?" if number is None else units.count(number)
+
+
+def _forecast(planned: PlannedSource) -> str:
+    expected = planned.forecast
+    least = "" if planned.complete else "at least "
+    decides = f", held up by {expected.binding}" if expected.binding else ""
+    return f"in all {least}{units.count(expected.requests)} requests, about {units.duration(expected.seconds)}{decides}"

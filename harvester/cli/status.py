@@ -1,0 +1,68 @@
+"""``harvester status``: what a directory holds, and how to go on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.text import Text
+
+from harvester.cli.context import Given
+from harvester.report import units
+from harvester.report.render import safe, table_of, verdict
+
+if TYPE_CHECKING:
+    from harvester.api.status import ResourceStatus
+
+
+def status(out: Path = Path("out"), /, *, json: bool = False, debug: bool = False, context: Given) -> int:
+    """Tell what an output directory holds: for each resource the last finished run, and one that can be gone on with.
+
+    Reads only; it can be asked while a harvest runs.
+
+    Exit status:
+
+    - 0: told
+    - 2: wrong arguments, or there is no harvest in the directory
+    - 70: a bug in harvester
+    - 74: the directory cannot be read, or a file in it is damaged
+
+    Parameters
+    ----------
+    out
+        the output directory of a harvest, out if not given.
+    json
+        one JSON object instead of a table.
+    debug
+        show tracebacks and log everything to standard error.
+    """
+    report = context.api.status(PurePath(out), ports=context.ports)
+    if json:
+        context.raw_stdout.write(msgspec.json.encode(report) + b"\n")
+        return 0
+    numbers = ("records", "bytes")
+    going = ("unfinished",) if report.unfinished else ()
+    table = table_of("source", "resource", "last run", "verdict", *numbers, "watermark", *going, right=numbers)
+    for row in report.resources:
+        table.add_row(
+            safe(row.source),
+            safe(row.resource),
+            safe(row.finished_run or "none"),
+            verdict(row.verdict, row.reason) if row.finished_run else Text("-"),
+            units.count(row.records) if row.finished_run else "-",
+            units.size(row.bytes) if row.finished_run else "-",
+            safe(row.watermark or "-"),
+            *([_unfinished(row)] if going else []),
+        )
+    context.console.print(table)
+    if report.unfinished:
+        context.narrate("Unfinished runs go on from their last commit when harvester run is started again.")
+    return 0
+
+
+def _unfinished(row: ResourceStatus) -> Text:
+    if not row.unfinished_run:
+        return Text("-")
+    walks = f"{row.walks_done} of {row.walks_done + row.walks_open} walks done"
+    return safe(f"{row.unfinished_run}: {units.count(row.committed)} records committed, {walks}", "yellow")
