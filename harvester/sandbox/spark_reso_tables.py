@@ -33,12 +33,11 @@ class ResoTables:
 
     def __init__(self, settings: Settings, market: Market) -> None:
         self._market = market
-        self._seed = settings.seed
         listings = market.listings()
-        related: dict[str, list[Row]] = {name: [] for name in RELATED}
-        for listing in listings:
-            for name in RELATED:
-                related[name].extend(self._made(name, listing))
+        related: dict[str, list[Row]] = {}
+        for name in RELATED:
+            rng = settings.rng("spark_reso", name)
+            related[name] = [row for listing in listings for row in _made(name, listing, rng)]
         self.tables: Mapping[str, Table] = {
             "Property": Table(_property_row(listing) for listing in listings),
             "Member": Table(_plain_rows(market.members, "MemberKey")),
@@ -65,7 +64,7 @@ class ResoTables:
                 listing = self._market.insert()
                 table.put(_property_row(listing))
                 for name in RELATED:
-                    for row in self._made(name, listing):
+                    for row in _made(name, listing, rng):
                         self.tables[name].put(row)
                 continue
             row = table.by_key[rng.randrange(len(table))]
@@ -102,24 +101,24 @@ class ResoTables:
                 self.tables[name].remove(each.key)
         self.tables["Property"].remove(row.key)
 
-    def _made(self, name: str, listing: Listing) -> Iterable[Row]:
-        """The related records a listing starts with."""
-        rng = Random(f"{self._seed}:spark_reso:{name}:{listing.key}")
-        counts = {"Media": listing.photos, "Room": rng.randrange(5), "Unit": rng.choice((0, 0, 0, 2))}
-        count = counts.get(name, rng.choice((0, 0, 1)))
-        kind = RELATED.index(name)
-        for number in range(1, count + 1):
-            key = related_key(listing.key, kind, number)
-            if name == "Media":
-                yield _media_row(listing.key, number, listing.modified, rng)
-            else:
-                values = {KEYS[name]: key, "ListingKey": listing.key, MODIFIED: listing.modified}
-                body = render(members({**values, **_details(name, number, rng)}))
-                yield Row(key, body, modified=listing.modified, instant=listing.instant)
-
 
 def _property_row(listing: Listing) -> Row:
     return Row(listing.key, render(listing.members), modified=listing.modified, instant=listing.instant)
+
+
+def _made(name: str, listing: Listing, rng: Random) -> Iterable[Row]:
+    """The related records a listing starts with."""
+    counts = {"Media": listing.photos, "Room": rng.randrange(5), "Unit": rng.choice((0, 0, 0, 2))}
+    count = counts.get(name, rng.choice((0, 0, 1)))
+    kind = RELATED.index(name)
+    for number in range(1, count + 1):
+        key = related_key(listing.key, kind, number)
+        if name == "Media":
+            yield _media_row(listing.key, number, listing.modified, rng)
+        else:
+            values = {KEYS[name]: key, "ListingKey": listing.key, MODIFIED: listing.modified}
+            body = render(members({**values, **_details(name, number, rng)}))
+            yield Row(key, body, modified=listing.modified, instant=listing.instant)
 
 
 def _plain_rows(records: Iterable[Mapping[str, bytes]], key: str) -> Iterable[Row]:
