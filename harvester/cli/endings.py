@@ -9,7 +9,7 @@ from typing import TextIO
 
 from cyclopts import CycloptsError
 
-from harvester.errors import HarvesterError
+from harvester.errors import CannotCreate, HarvesterError, Locked, MendError
 from harvester.report.printable import printable
 
 BUG = 70
@@ -45,9 +45,14 @@ GO_ON = "the same command goes on from there"
 
 @contextmanager
 def saved_in(out: str, then: str = GO_ON) -> Iterator[None]:
-    """Whatever ends the block says where the committed work is, and what to do *then*."""
+    """An error that comes while work is done says where the work is, and what to do *then*.
+
+    Errors that a person must mend first come before any work, and say themselves what to do.
+    """
     try:
         yield
+    except (MendError, CannotCreate, Locked):
+        raise
     except Exception as exc:
         exc.add_note(f"What was committed is safe in {out}; {then}.")
         raise

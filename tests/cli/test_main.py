@@ -10,7 +10,7 @@ import pytest
 
 from harvester.cli.main import COMMANDS, invoke
 from harvester.config.schema import Config
-from harvester.errors import CredentialsRefused, QuotaExhausted
+from harvester.errors import ConfigError, CredentialsRefused, Locked, QuotaExhausted
 from harvester.report.tally import Report, Tally
 from tests.fakes import happenings as h
 from tests.fakes.given_files import GivenFiles
@@ -146,6 +146,13 @@ def test_an_unexpected_error_says_that_it_is_a_bug_and_where_the_work_is() -> No
     assert "this is a bug" in message
     assert "RuntimeError: oh" in message
     assert "safe in my-place" in message
+
+
+@pytest.mark.parametrize("error", [ConfigError("no such host", path="sources.ims"), Locked("locked")])
+def test_an_error_before_any_work_does_not_promise_that_the_same_command_goes_on(error: Exception) -> None:
+    shown = raising(error)
+    invoke(["run"], shown.context)
+    assert shown.stderr.getvalue() == f"harvester: {error}\n"
 
 
 def test_debug_shows_the_traceback_wherever_it_stands() -> None:
