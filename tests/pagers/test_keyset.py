@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from urllib.parse import unquote
 
@@ -220,8 +221,8 @@ def test_records_without_a_key_do_not_stop_the_walk() -> None:
 
 
 @given(
-    seconds=st.lists(st.integers(0, 10), min_size=1, max_size=50),
-    size=st.integers(2, 8),
+    seconds=st.lists(st.integers(0, 4), min_size=1, max_size=50),
+    size=st.integers(2, 6),
     seed=st.integers(0, 10**6),
     rate=st.integers(1, 4),
 )
@@ -289,10 +290,10 @@ def test_a_row_that_leaves_a_tie_between_two_of_its_pages_makes_the_tie_be_read_
 
     def leave() -> None:
         if len(table.asked) == 3:
-            table.rows.remove(next(row for row in table.rows if row["ListingKey"] == "K00002"))
+            del table.rows[1:3]  # two at once: one alone is made up for by the seam itself
 
     read = read_all(CENTRIS, by_time(5), table, between=leave)
-    assert {f"K{number:05d}" for number in range(20) if number != 2} <= {key[0] for key in read.keys}
+    assert {f"K{number:05d}" for number in range(20) if number not in {1, 2}} <= {key[0] for key in read.keys}
 
 
 def test_a_tie_that_never_rests_is_told_instead_of_guessed() -> None:
@@ -328,6 +329,17 @@ def test_a_server_that_ignores_the_filter_is_found_out(pager: str) -> None:
     table.ignore = frozenset({"$filter"})
     with pytest.raises(OrderViolated, match="Property"):
         read_all(strategy, walk, table, most=20)
+
+
+def test_a_server_that_takes_gt_for_ge_is_found_out() -> None:
+    """FAULTS P15: behind a tie, the tie would come again for ever."""
+
+    class Inclusive(OdataTable):
+        def _meets(self, row: Mapping[str, str | int | None], text: str) -> bool:
+            return super()._meets(row, text.replace(" gt ", " ge "))
+
+    with pytest.raises(OrderViolated, match="below the bound"):
+        read_all(CENTRIS, by_time(5), Inclusive([listing(number, 5) for number in range(12)]), most=30)
 
 
 def test_a_server_that_returns_more_than_asked_is_taken_at_its_word() -> None:
