@@ -227,7 +227,8 @@ def test_a_lock_ends_with_its_process(disk: DiskFs, tmp_path: Path) -> None:
     lock.release()
 
 
-def test_a_lock_file_removed_while_waiting_is_not_trusted(fs: MemoryFs) -> None:
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_lock_file_removed_or_replaced_while_opening_is_not_trusted(fs: MemoryFs, replaced: bool) -> None:
     """Locking a file that no longer has the name would let two processes in."""
     opened = fs.disk.open
 
@@ -235,6 +236,8 @@ def test_a_lock_file_removed_while_waiting_is_not_trusted(fs: MemoryFs) -> None:
         fd = opened(path, flags, mode)
         fs.disk.open = opened  # type: ignore[method-assign]
         fs.disk.unlink(path)
+        if replaced:
+            fs.disk.close(opened(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         return fd
 
     fs.disk.open = open_then_lose  # type: ignore[method-assign]

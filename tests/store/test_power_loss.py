@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ from harvester.store.verify import verify_run
 from tests.fakes.clock import SeededRng
 from tests.fakes.executors import InlineExecutor
 from tests.fakes.fs import MemoryFs, PowerLoss
-from tests.store.harvest import RUN, commit, finish
+from tests.store.harvest import RUN, commit, finish, seal
 
 TOTAL = 12  # records of the provider
 
@@ -123,6 +125,43 @@ async def test_a_stop_inside_any_system_call_loses_nothing_that_was_acknowledged
         resumed = await _attempt(after, 5, None, steps)
         assert resumed.finished
         _check_recovery(after, resumed)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_was_read_as_committed_stays_committed(seed: int) -> None:
+    """FAULTS F05: a process was killed between the name of its commit and the sync; we resume, then power is lost."""
+    fs = MemoryFs()
+    log = CommitLog(fs, RUN, "w00", SeededRng())
+    commit(log)
+    _kill_at_next_sync(fs, "/w00", lambda: commit(log, done=True))
+    read = CommitLog(fs, RUN, "w00", SeededRng()).load()
+    assert read[-1].done
+    assert CommitLog(fs.crash(seed), RUN, "w00", SeededRng()).load() == read
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_was_read_as_finished_stays_finished(seed: int) -> None:
+    """FAULTS F05: the same for the manifest."""
+    fs = MemoryFs()
+    entry = seal(fs, [_line(0)])
+    _kill_at_next_sync(fs, RUN.name, lambda: finish(fs, [entry]))
+    manifest = read_manifest(fs, RUN)
+    assert manifest is not None
+    assert read_manifest(fs.crash(seed), RUN) == manifest
+
+
+def _kill_at_next_sync(fs: MemoryFs, directory: str, act: Callable[[], object]) -> None:
+    """End *act* where it would sync *directory*: the new name is there, and not durable."""
+    synced = fs.sync_directory
+
+    def killed(path: PurePath) -> None:
+        assert path.name == directory.removeprefix("/")
+        raise PowerLoss
+
+    fs.sync_directory = killed  # type: ignore[method-assign]
+    with pytest.raises(PowerLoss):
+        act()
+    fs.sync_directory = synced  # type: ignore[method-assign]
 
 
 async def test_a_kill_after_any_system_call_then_a_loss_of_power() -> None:
