@@ -53,6 +53,7 @@ class CentrisData:
         self._made: dict[str, Collection] = {}
         self._next: dict[str, int] = {}
         self._first: dict[str, list[Row]] = {}  # rows other tables refer to, as they were made
+        self._staff: dict[tuple[str, str], dict[str, bytes]] = {}  # members of those rows, decoded once
         self._makers: dict[str, Callable[[Random, int, int], Row]] = {
             "Property": self._listing,
             "Member": self._member,
@@ -135,6 +136,14 @@ class CentrisData:
         rows = self._first[resource]
         return rows[int(rng.random() * len(rows))]
 
+    def _someone(self, rng: Random, resource: str) -> dict[str, bytes]:
+        """The members of a row of the roster."""
+        row = self._any(rng, resource)
+        found = self._staff.get((resource, row.key))
+        if found is None:
+            found = self._staff[resource, row.key] = row.rendered()
+        return found
+
     def _listing(self, rng: Random, index: int, instant: int) -> Row:
         number = (index * 7919 + 1_234_567) % 90_000_000  # scattered, all different, some with leading zeros
         key = f"QC'{number:06d}" if index % 997 == 5 else f"{number:08d}"
@@ -145,15 +154,15 @@ class CentrisData:
             key=key,
             modified=text,
             instant=value,
-            agent=self._any(rng, "Member").rendered(),
-            office=self._any(rng, "Office").rendered(),
+            agent=self._someone(rng, "Member"),
+            office=self._someone(rng, "Office"),
         )
         return Row(key, render(body), modified=text, instant=value)
 
     def _member(self, rng: Random, index: int, instant: int) -> Row:
         key = f"{index + 1:07d}"
         text, value = spell(instant)
-        office = self._any(rng, "Office").rendered()
+        office = self._someone(rng, "Office")
         return Row(
             key,
             render(member_members(rng, index, key=key, modified=text, office=office)),
