@@ -321,6 +321,15 @@ async def test_refused_credentials_are_asked_about_once_ever(status: int, body: 
     assert bench.asked == 1
 
 
+async def test_an_echoed_secret_is_not_shown_even_when_it_is_plain() -> None:
+    """FAULTS E04."""
+    endpoint = ScriptedTransport([answer(400, b'{"error":"wrong: canary"}')])
+    auth = SCHEME.bind(FakeCredential(client_id="i", client_secret="canary"), endpoint, FakeClock())
+    with pytest.raises(CredentialsRefused) as caught:
+        await auth.prepare()
+    assert "canary" not in str(caught.value)
+
+
 async def test_the_reason_of_a_refusal_is_shown_when_it_is_plain() -> None:
     assert "Invalid credentials" in str(await Bench(answer(400, b'{"error":"Invalid credentials"}')).failure())
 

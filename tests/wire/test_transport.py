@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -24,6 +25,7 @@ from harvester.errors import (
     TimedOut,
 )
 from harvester.model import Request
+from harvester.wire.addresses import lookup
 from harvester.wire.limits import Caps, Timeouts
 from harvester.wire.origin import Origin
 from harvester.wire.transport import AiohttpTransport
@@ -137,6 +139,9 @@ async def test_a_foreign_url_opens_no_socket() -> None:
         for url in ("http://127.0.0.2:1/", "https://evil.example/", f"{server.url}@evil.example/"):
             with pytest.raises(OriginRefused):
                 await transport.send(Request(url=url))
+        below = AiohttpTransport(Origin.parse(f"{server.url}/v1"), SystemClock(), SystemResolver())
+        with pytest.raises(OriginRefused, match="path lies elsewhere"):
+            await below.send(get(server, "/v2/Property"))
     assert server.connections == 0
 
 
@@ -161,6 +166,7 @@ async def test_a_refused_connection_was_not_sent() -> None:
         with pytest.raises(ConnectionFailed, match=r"GET http://127\.0\.0\.1.*refused") as caught:
             await transport.send(get(server))
     assert not caught.value.sent
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 async def test_a_reset_before_any_byte_counts_as_sent() -> None:
@@ -456,16 +462,27 @@ async def test_bytes_behind_the_answer_cost_the_connection() -> None:
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("announced", [True, False])
-async def test_a_body_above_the_cap_is_given_up_while_it_streams(announced: bool) -> None:
-    """FAULTS H09: at once when announced, else at the cap; the rest is not read."""
+async def test_a_body_announced_above_the_cap_is_given_up_at_once() -> None:
+    """FAULTS H09: none of it is awaited."""
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(f"HTTP/1.1 200 OK\r\nContent-Length: {1 << 30}\r\n\r\n".encode())
+        await wire.until_closed()
+
+    async with served(script) as (server, transport):
+        with pytest.raises(ProtocolError, match="larger"):
+            await transport.send(get(server))
+
+
+async def test_a_body_that_grows_above_the_cap_is_given_up_there() -> None:
+    """FAULTS H09: the rest is not read."""
     sent = 0
 
     async def script(wire: Wire) -> None:
         nonlocal sent
         await wire.request()
-        framing = f"Content-Length: {1 << 30}" if announced else "Connection: close"
-        await wire.send(f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode())
+        await wire.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
         while True:
             await wire.send(b" " * 65536)
             sent += 65536
@@ -478,12 +495,21 @@ async def test_a_body_above_the_cap_is_given_up_while_it_streams(announced: bool
 
 async def test_a_big_compressed_body_is_opened_beside_the_loop() -> None:
     """FAULTS R07: decompression above a few MiB runs in a thread."""
-    body = b'{"value":"' + os.urandom(3 << 20).hex().encode() + b'"}'
-    async with served(once(ok(gzip.compress(body, 1), "Content-Encoding: gzip")), caps=Caps(), timeouts=Timeouts()) as (
-        server,
-        transport,
-    ):
+
+    class Counting(ThreadPoolExecutor):
+        jobs = 0
+
+        def submit(self, *args: Any, **kwargs: Any) -> Any:
+            self.jobs += 1
+            return super().submit(*args, **kwargs)
+
+    executor = Counting(1)
+    asyncio.get_running_loop().set_default_executor(executor)
+    body = b'{"value":"' + os.urandom(5 << 20).hex().encode() + b'"}'
+    big = once(ok(gzip.compress(body, 1), "Content-Encoding: gzip"))
+    async with served(big, caps=Caps(), timeouts=Timeouts()) as (server, transport):
         assert (await transport.send(get(server))).body == body
+    assert executor.jobs == 1
 
 
 # ------------------------------------------------------------------ names
@@ -528,6 +554,7 @@ async def test_a_hanging_resolver_ends_at_the_connect_timeout() -> None:
         "::ffff:127.0.0.1",
         "0.0.0.0",
         "100.64.0.1",
+        "::ffff:100.64.0.1",
     ],
 )
 async def test_a_public_name_must_not_lead_into_a_private_network(address: str) -> None:
@@ -539,11 +566,9 @@ async def test_a_public_name_must_not_lead_into_a_private_network(address: str) 
 
 async def test_private_addresses_are_dropped_among_public_ones_and_allowed_by_name() -> None:
     """FAULTS N13: the allow-list names the host."""
-    from harvester.wire.addresses import lookup
-
-    resolver = FixedResolver("10.0.0.1", "93.184.216.34")
-    assert await lookup(resolver, "a.example", 1) == ["93.184.216.34"]
-    assert await lookup(resolver, "a.example", 1, private_hosts={"a.example"}) == ("10.0.0.1", "93.184.216.34")
+    found = ("10.0.0.1", "93.184.216.34", "::ffff:93.184.216.34")
+    assert await lookup(FixedResolver(*found), "a.example", 1) == list(found[1:])
+    assert await lookup(FixedResolver(*found), "a.example", 1, private_hosts={"a.example"}) == found
 
 
 async def test_localhost_may_lead_home() -> None:
