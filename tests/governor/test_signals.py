@@ -63,9 +63,11 @@ def test_retry_after_is_read(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", "-1", "+5", "1e9", "1_000", "٣", "4١", "0x10", "nan", "inf", "1,5", "1.", ".5", "soon", "41 s",
+        "", " ", "-1", "+5", "1e9", "1_000", "\u0663", "4\u0661", "0x10", "nan", "inf", "1,5", "1.", ".5", "soon",
+        "41 s",
         "Sun, 32 Mar 2026 12:00:00 GMT", "Sun, 01 Xyz 2026 12:00:00 GMT", "Sun, 01 Mar 2026 25:00:00 GMT",
-        "Sun, 01 Mar 2026 12:00:00", "Sun, 01 Mar 2026 12:00:00 UTC", "2026-03-01T12:00:00Z", "Sun, 01 Mar ٢٠٢٦ 12:00:00 GMT",
+        "Sun, 01 Mar 2026 12:00:00", "Sun, 01 Mar 2026 12:00:00 UTC", "2026-03-01T12:00:00Z",
+        "Sun, 01 Mar \u0662\u0660\u0662\u0666 12:00:00 GMT",
     ],
 )  # fmt: skip
 def test_retry_after_that_is_neither_digits_nor_an_http_date_is_ignored(text: str) -> None:
@@ -225,9 +227,7 @@ def test_policies_in_bytes_are_bytes_and_of_unknown_units_are_left_out() -> None
         ("RateLimit", '"volume";r=1000;t=9,"open";r=1'),
     )
     assert standard_signal(response, NOW).windows == (
-        WindowSignal(
-            name="volume", seconds=3600.0, limit=4_000_000_000, remaining=1000, resets_in=9.0, unit="bytes"
-        ),
+        WindowSignal(name="volume", seconds=3600.0, limit=4_000_000_000, remaining=1000, resets_in=9.0, unit="bytes"),
     )
 
 
