@@ -49,6 +49,7 @@ class CredentialsRefused(MendError):
     """The provider does not accept the credential; asking again could lock it out."""
 
     exit_status = 77
+    sent: bool = True  # False: this request never left, because another one had been refused
 
 
 # ------------------------------------------------------------------ wait

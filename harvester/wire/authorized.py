@@ -12,19 +12,44 @@ from harvester.model import Action, Request, Response
 from harvester.wire.redaction import printable
 
 
+class Latch:
+    """Remembers that the credential of a source was refused, for everyone who shares it.
+
+    What was in flight then is answered, what was waiting is not sent: a refused key that is tried again by every
+    walk of a source gets its account locked (FAULTS A03).
+    """
+
+    def __init__(self) -> None:
+        self._message: str | None = None
+
+    def check(self) -> None:
+        """Raises ``CredentialsRefused`` once the credential has been refused; nothing was sent then."""
+        if self._message is not None:
+            error = CredentialsRefused(self._message)
+            error.sent = False
+            raise error
+
+    def close(self, error: CredentialsRefused) -> CredentialsRefused:
+        """From now on ``check`` raises the same; returns *error*, to be raised."""
+        self._message = self._message or str(error)
+        return error
+
+
 class Authorized:
     """The last step before the wire that decides anything, so the token is fresh at the moment of sending.
 
     It renews nothing: it holds an admission, and a renewal may need one of its own. See ``wire.renewing``.
     """
 
-    def __init__(self, inner: Transport, auth: Auth, *, source: str) -> None:
+    def __init__(self, inner: Transport, auth: Auth, *, source: str, latch: Latch | None = None) -> None:
         self._inner = inner
         self._auth = auth
         self._source = source
+        self._latch = latch or Latch()
 
     async def send(self, request: Request) -> Response:
         """Raises ``TokenRefused`` (renew, repeat once) or ``CredentialsRefused`` (stop) as the verdict says."""
+        self._latch.check()
         authorized, mark = await self._auth.authorize(request)
         response = await self._inner.send(authorized)
         verdict = response.verdict
@@ -36,7 +61,7 @@ class Authorized:
         if verdict.action is Action.RENEW:
             raise TokenRefused(f"{self._source}: the token was refused ({_because(response, reason)}).", mark=mark)
         if verdict.action is Action.REFUSED:
-            raise refused(self._source, _because(response, reason))
+            raise self._latch.close(refused(self._source, _because(response, reason)))
         return response
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harvester.contracts import Clock, Sink, Transport
-from harvester.errors import MendError, OriginRefused, RepeatError
+from harvester.errors import CredentialsRefused, MendError, OriginRefused, RepeatError
 from harvester.events import Requested
 from harvester.model import Request, Response
 
@@ -36,6 +36,6 @@ def was_sent(error: BaseException) -> bool:
 
     In doubt they have: a cancelled or unforeseen end counts.
     """
-    if isinstance(error, RepeatError):
+    if isinstance(error, RepeatError | CredentialsRefused):
         return error.sent
     return not isinstance(error, MendError | OriginRefused)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from harvester.contracts import Auth, Transport
-from harvester.errors import ConnectionFailed, TokenRefused
+from harvester.errors import ConnectionFailed, CredentialsRefused, TokenRefused
 from harvester.model import Request, Response
-from harvester.wire.authorized import refused
+from harvester.wire.authorized import Latch, refused
 
 _LAPSES = 3  # waits for admission that a token may fail to outlive before that is called a failure
 
@@ -17,10 +17,11 @@ class Renewing:
     counts against the same quota would wait for ever.
     """
 
-    def __init__(self, inner: Transport, auth: Auth, *, source: str) -> None:
+    def __init__(self, inner: Transport, auth: Auth, *, source: str, latch: Latch | None = None) -> None:
         self._inner = inner
         self._auth = auth
         self._source = source
+        self._latch = latch or Latch()
 
     async def send(self, request: Request) -> Response:
         """Send; after a refused token renew once and send once more (FAULTS S10).
@@ -32,7 +33,11 @@ class Renewing:
         renewed = False
         lapses = 0
         while True:
-            await self._auth.prepare()
+            self._latch.check()
+            try:
+                await self._auth.prepare()
+            except CredentialsRefused as exc:
+                raise self._latch.close(exc) from exc.__cause__
             try:
                 return await self._inner.send(request)
             except TokenRefused as exc:
@@ -44,6 +49,6 @@ class Renewing:
                             sent=False,
                         ) from exc
                 elif renewed or not await self._auth.renew(exc.mark):
-                    raise refused(self._source, str(exc).rstrip(".")) from exc
+                    raise self._latch.close(refused(self._source, str(exc).rstrip("."))) from exc
                 else:
                     renewed = True

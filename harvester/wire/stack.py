@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harvester.contracts import Auth, Clock, Judge, Rng, SignalReader, Sink, Transport
 from harvester.model import Action, Response, Verdict
-from harvester.wire.authorized import Authorized
+from harvester.wire.authorized import Authorized, Latch
 from harvester.wire.counted import Counted
 from harvester.wire.governed import Admitting, Governed, Ticket
 from harvester.wire.judged import Judged
@@ -34,9 +34,10 @@ def build(
     The credential is put on below it, so it is fresh when sent and no admission is held while a token is fetched.
     """
     counted = Counted(transport, source=source, clock=clock, sink=sink)
-    authorized = Authorized(Judged(counted, judge), auth, source=source)
+    latch = Latch()
+    authorized = Authorized(Judged(counted, judge), auth, source=source, latch=latch)
     governed = Governed(authorized, governor, signals, source=source, clock=clock)
-    renewing = Renewing(governed, auth, source=source)
+    renewing = Renewing(governed, auth, source=source, latch=latch)
     return Retrying(Redirected(renewing, origin), source=source, clock=clock, rng=rng, sink=sink, patience=patience)
 
 

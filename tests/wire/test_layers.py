@@ -29,8 +29,9 @@ from harvester.wire.judged import Judged
 from harvester.wire.origin import Origin
 from harvester.wire.redirected import Redirected
 from harvester.wire.renewing import Renewing
+from harvester.wire.stack import build
 from tests.fakes.admission import FakeGovernor
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, SeededRng
 from tests.fakes.transport import ScriptedTransport, Step, answer
 
 ASK = Request(url="https://api.example.com/v1/Property", headers=(("Accept", "application/json"),))
@@ -313,4 +314,25 @@ async def test_only_a_get_is_redirected() -> None:
     """FAULTS A06, S13."""
     inner = ScriptedTransport([moved("/v1/a", 307)])
     assert (await Redirected(inner, ORIGIN).send(Request(url=ASK.url, method="POST", body=b"s"))).status == 307
+    assert len(inner.requests) == 1
+
+
+async def test_a_refused_credential_is_not_sent_again_by_anyone() -> None:
+    """FAULTS A03: every walk of a source shares the key; each of them trying it gets the account locked."""
+    inner = ScriptedTransport([answer(401)])
+    stack = build(
+        inner,
+        source="a",
+        origin=ORIGIN,
+        judge=lambda response: Verdict(action=Action.REFUSED, reason="no such key"),
+        signals=no_signal,
+        auth=NumberedAuth(),
+        governor=FakeGovernor(),
+        clock=FakeClock(),
+        rng=SeededRng(),
+        sink=lambda event: None,
+    )
+    for _ in range(3):
+        with pytest.raises(CredentialsRefused, match="no such key"):
+            await stack.send(ASK)
     assert len(inner.requests) == 1
