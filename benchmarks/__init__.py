@@ -1,0 +1,1 @@
+"""Benchmarks: one question a file, each checks its answer before it times it."""
