@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import TextIO
 
 from cyclopts import CycloptsError
 
-from harvester.errors import CannotCreate, HarvesterError, Locked, MendError
+from harvester.errors import CannotCreate, HarvesterError, Locked, MendError, StorageError
 from harvester.report.printable import printable
 
 BUG = 70
@@ -77,6 +78,9 @@ def _verdict(error: BaseException) -> tuple[int, str]:
             return WRONG_ARGUMENTS, f"harvester: {printable(str(error))}\nTry --help after the command."
         case BrokenPipeError():
             return READER_GONE, ""
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EIO | errno.EFBIG):
+            # The output directory is behind a port that says more: this is a standard stream.
+            return StorageError.exit_status, f"harvester: standard output cannot be written ({error.strerror})."
         case KeyboardInterrupt():
             return INTERRUPTED, "harvester: interrupted"
         case MemoryError():

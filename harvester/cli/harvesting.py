@@ -64,6 +64,11 @@ async def harvest(
         status = 0  # a signal that came too late to interrupt anything is no failure
     else:
         status = stopper.exit_status or (READER_GONE if reader_gone else report.exit_status)
+    if reader_gone and status:
+        context.stderr.write(
+            f"harvester: nobody reads standard output any more. Committed work is safe in {config.out}; {then}.\n"
+        )
+        return status
     close_display(context, report, as_json=as_json, always=always_sum_up)
     if stopper.received is not None and status:
         context.stderr.write(f"harvester: stopped. What was committed is safe in {config.out}; {then}.\n")

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from cyclopts import App, Parameter
 
 from harvester.cli.context import Context, process_context
-from harvester.cli.endings import end
+from harvester.cli.endings import READER_GONE, end
 from harvester.cli.logs import set_up_logs
 from harvester.cli.malloc import tune_malloc
 
@@ -66,9 +66,9 @@ def invoke(tokens: Sequence[str], context: Context) -> int:
                 result = runner.run(result)
         return result if isinstance(result, int) else 0
     except BaseException as exc:
-        if isinstance(exc, SystemExit):
-            raise
-        return end(exc, context.stderr, debug=debug)
+        # rich turns a reader that went away into an exit of its own.
+        cause = exc.__context__ if isinstance(exc, SystemExit) else exc
+        return end(cause or exc, context.stderr, debug=debug)
 
 
 def _loop_factory() -> Loop | None:
@@ -85,13 +85,14 @@ def _loop_factory() -> Loop | None:
 def finish(context: Context, status: int) -> NoReturn:
     """End the process with *status*.
 
-    Flushes first, where a reader that went away can be passed over: left to the interpreter it would become a
-    message and status 120.
+    Flushes first, where a reader that went away can be told by the status: left to the interpreter it would become
+    a message and status 120.
     """
     for stream in (context.stdout, context.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
             continue
+        status = status or READER_GONE
         with contextlib.suppress(OSError, ValueError):
             stream.close()
     sys.exit(status)

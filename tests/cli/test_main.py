@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
-from pathlib import PurePath
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 import pytest
 
-from harvester.cli.main import COMMANDS, invoke
+from harvester.cli.main import COMMANDS, finish, invoke
 from harvester.config.schema import Config
-from harvester.errors import ConfigError, CredentialsRefused, Locked, QuotaExhausted
+from harvester.errors import ConfigError, CredentialsRefused, Locked, ProtocolError, QuotaExhausted
 from harvester.report.tally import Report, Tally
 from tests.fakes import happenings as h
 from tests.fakes.given_files import GivenFiles
-from tests.fakes.terminal import Screen, screen, with_run
+from tests.fakes.terminal import Screen, Stream, screen, with_run
 
 CONFIG = GivenFiles({"harvester.toml": "[sources.ims]\n", "broken.toml": "[sources.ims]\nbudgets = 1\n"})
 
@@ -146,6 +148,52 @@ def test_an_unexpected_error_says_that_it_is_a_bug_and_where_the_work_is() -> No
     assert "this is a bug" in message
     assert "RuntimeError: oh" in message
     assert "safe in my-place" in message
+
+
+class GoneStream(Stream):
+    """A pipe whose reader went away."""
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_went_away_is_status_141_whoever_finds_out() -> None:
+    """FAULTS R08: ``harvester providers | head -1``, and what is flushed only at the end."""
+    gone = GoneStream(terminal=False)
+    context = replace(screen().context, stdout=gone)
+    with pytest.raises(SystemExit) as ended:
+        finish(context, 0)
+    assert ended.value.code == 141
+    assert gone.closed
+    with pytest.raises(SystemExit) as failed:
+        finish(replace(context, stdout=GoneStream(terminal=False)), 75)
+    assert failed.value.code == 75
+
+
+def test_commands_that_only_print_end_quietly_when_nobody_reads() -> None:
+    """FAULTS R08."""
+    command = f"{sys.executable} -m harvester providers | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_standard_output_is_told() -> None:
+    """FAULTS F01, for the stream the shell has opened."""
+    command = f"{sys.executable} -m harvester providers > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=30, check=False)
+    assert done.returncode == 74
+    assert b"No space left" in done.stderr
+
+
+def test_what_a_server_said_is_escaped_in_the_message() -> None:
+    """FAULTS E06 and E07."""
+    shown = raising(ProtocolError("evil\x1b[2J\nharvester: all is well"))
+    assert invoke(["run"], shown.context) == 65
+    assert shown.stderr.getvalue().startswith("harvester: evil\\x1b[2J\\nharvester: all is well\n")
 
 
 @pytest.mark.parametrize("error", [ConfigError("no such host", path="sources.ims"), Locked("locked")])

@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def harvest(behaviour: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A run that has begun: its first line has been read."""
+def harvest(behaviour: str, grace: float = 60.0) -> Iterator[subprocess.Popen[bytes]]:
+    """A run that has begun: its first line has been read. *grace*: seconds from a signal to the forced end."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes.harvest_process", behaviour],
+        [sys.executable, "-m", "tests.fakes.harvest_process", behaviour, str(grace)],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -69,7 +69,7 @@ def test_the_second_signal_ends_the_process_at_once(behaviour: str, number: int,
 @pytest.mark.parametrize("behaviour", ["ignores", "blocks"])
 def test_a_run_that_does_not_stop_is_ended_after_the_grace_period(behaviour: str) -> None:
     """FAULTS R02 and N11: nothing that hangs holds the process longer."""
-    with harvest(behaviour) as process:
+    with harvest(behaviour, grace=0.5) as process:
         process.send_signal(signal.SIGTERM)
         status, _, message = ended(process)
     assert status == 143
@@ -91,6 +91,7 @@ def test_a_reader_that_goes_away_ends_the_run_quietly() -> None:
         assert process.wait(10) == 141
         assert b"Traceback" not in (message := process.stderr.read())
         assert b"Exception ignored" not in message
+        assert message.count(b"\n") == 1
 
 
 def test_a_stuck_reader_does_not_keep_a_signal_away() -> None:
@@ -104,7 +105,7 @@ def test_a_stuck_reader_does_not_keep_a_signal_away() -> None:
 @pytest.mark.parametrize("closed", ["0", "1", "2"])
 def test_a_stream_that_was_closed_before_the_start_does_no_harm(closed: str) -> None:
     """FAULTS R08."""
-    command = f"exec {sys.executable} -m tests.fakes.harvest_process finishes {closed}>&-"
+    command = f"exec {sys.executable} -m tests.fakes.harvest_process finishes 60 {closed}>&-"
     process = subprocess.Popen(["/bin/sh", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         with pytest.raises(subprocess.TimeoutExpired):

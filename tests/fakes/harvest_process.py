@@ -1,7 +1,8 @@
 """A ``harvester run`` whose harvest is imagined: a process to send signals to and to close pipes of.
 
-``python -m tests.fakes.harvest_process BEHAVIOUR``: ``obeys`` stops when asked, ``talks`` sends events until asked,
-``ignores`` never stops, ``blocks`` holds the loop itself, ``finishes`` is complete when asked.
+``python -m tests.fakes.harvest_process BEHAVIOUR GRACE``: ``obeys`` stops when asked, ``talks`` sends events until
+asked, ``ignores`` never stops, ``blocks`` holds the loop itself, ``finishes`` is complete when asked. GRACE is in
+seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from harvester.contracts import Sink
 from harvester.report.tally import Report, Tally
 from tests.fakes import happenings as h
 
-BEHAVIOUR = sys.argv[1] if len(sys.argv) > 1 else "obeys"
+BEHAVIOUR = sys.argv[1]
 
 
 async def imagined_run(_config: Config, *, sink: Sink, stop: anyio.Event, **_choices: object) -> Report:
@@ -46,7 +47,7 @@ async def imagined_run(_config: Config, *, sink: Sink, stop: anyio.Event, **_cho
 
 
 if __name__ == "__main__":
-    signals.GRACE = 0.5
+    signals.GRACE = float(sys.argv[2])
     config = Config(out="the-place", sources={"ims": SourceConfig()})
     api = replace(REAL, run=imagined_run, load_config=lambda *_, **__: config)
     context = replace(process_context(), api=api)
