@@ -116,26 +116,44 @@ async def test_a_child_that_does_not_start_is_an_error() -> None:
             pass
 
 
-def test_a_child_whose_parent_is_killed_ends_by_itself() -> None:
-    """Nothing is left serving after ``kill -9`` of a demo."""
-    script = (
-        "import asyncio\n"
-        "from harvester.cli.child import sandbox_process\n"
-        "async def main():\n"
-        "    async with sandbox_process(['--port=0', '--records=20']) as ready:\n"
-        "        print(ready.url, flush=True)\n"
-        "        await asyncio.sleep(60)\n"
-        "asyncio.run(main())\n"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+PARENT = """
+import asyncio, signal
+from harvester.cli.child import sandbox_process
+async def main():
+    async with sandbox_process(["--port=0", "--records=20"]) as ready:
+        signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
+        print(ready.url, flush=True)
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def parent_of_a_sandbox() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A process, leader of its own group, with a sandbox as its child; and the sandbox's URL."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert parent.stdout is not None
-        url = parent.stdout.readline().decode().strip()
-        get(f"{url}/_sandbox/truth")
+        yield parent, parent.stdout.readline().decode().strip()
     finally:
         parent.kill()
         parent.communicate()
+
+
+def test_a_child_whose_parent_is_killed_ends_by_itself() -> None:
+    """Nothing is left serving after ``kill -9`` of a demo."""
+    with parent_of_a_sandbox() as (_, url):
+        get(f"{url}/_sandbox/truth")
     assert any(is_gone(url) for _ in range(100))
+
+
+def test_ctrl_c_does_not_reach_the_child() -> None:
+    """FAULTS R02: the harvest is still talking to it while it stops in good order."""
+    with parent_of_a_sandbox() as (parent, url):
+        os.killpg(parent.pid, signal.SIGINT)  # as a terminal does: everyone in the foreground
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"interrupted\n"
+        assert not any(is_gone(url) for _ in range(5))
 
 
 def test_on_a_terminal_it_says_how_to_use_it() -> None:
