@@ -45,9 +45,7 @@ class BudgetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The budget to keep: this one where it speaks, *declared* where it is silent."""
         own = self._own_windows()
         replaced = {_measure(window) for window in own}
-        kept = tuple(
-            window for window in declared.windows if not self.windows and _measure(window) not in replaced
-        )
+        kept = tuple(window for window in declared.windows if not self.windows and _measure(window) not in replaced)
         return Budget(
             windows=tuple(sorted((*own, *kept), key=lambda window: window.seconds)),
             in_flight=declared.in_flight if self.in_flight is None else self.in_flight,

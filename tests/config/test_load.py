@@ -233,9 +233,7 @@ def test_other_windows_can_be_listed() -> None:
 def test_a_list_of_windows_takes_the_place_of_every_declared_one() -> None:
     """A provider whose limits have other periods than declared could not be described otherwise."""
     budget = parse_config("[sources.ims.budget]\nwindows = [{ requests = 30, seconds = 6 }]").sources["ims"].budget
-    assert budget.over(Budget(windows=(Window(seconds=60, requests=20),))).windows == (
-        Window(seconds=6, requests=30),
-    )
+    assert budget.over(Budget(windows=(Window(seconds=60, requests=20),))).windows == (Window(seconds=6, requests=30),)
 
 
 def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
