@@ -20,7 +20,7 @@ _START = datetime(2024, 1, 1, tzinfo=UTC)
 
 def _body(rng: random.Random) -> bytes:
     """A record without its key and time: what follows them, up to the closing brace."""
-    words = ["château", "bright", "river", "view", "renovated", "garage", "naïve", "“quoted”", "lot", "quiet"]
+    words = ["bright", "river", "view", "renovated", "garage", "quiet", "corner", "lot", "updated", "spacious"]
     members = []
     for index in range(184):
         kind = index % 8
@@ -35,7 +35,9 @@ def _body(rng: random.Random) -> bytes:
         else:
             value = '"' + " ".join(rng.choices(words, k=rng.randrange(2, 6))) + '"'
         members.append(f'"Member{index:03d}Name":{value}')
-    remarks = " ".join(rng.choices(words, k=90))
+    # One record in four has text beyond ASCII, as remarks in the wild have.
+    spice = ["château", "“as is”", "naïve"] if rng.random() < 0.25 else []
+    remarks = " ".join(rng.choices(words + spice, k=75))
     return ("," + ",".join(members) + f',"PublicRemarks":"{remarks}"}}').encode()
 
 

@@ -16,6 +16,7 @@ from cyclopts import App, Parameter
 
 from harvester.cli.context import Context, process_context
 from harvester.cli.endings import READER_GONE, end
+from harvester.cli.garbage import tune_collector
 from harvester.cli.logs import set_up_logs
 from harvester.cli.malloc import tune_malloc
 
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The entry point."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     tune_malloc()
+    tune_collector()
     context = process_context()
     finish(context, invoke(tokens, context))
 

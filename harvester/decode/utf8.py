@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import codecs
 
-_STEP = 1 << 16  # decoded text of this size stays in the cache: half the time of decoding a page at once
+# Text of this size stays in the cache, and most pieces of a page are ASCII throughout, which is seen ten times as
+# fast as it is decoded.
+_STEP = 1 << 13
 
 
 def is_utf8(body: bytes | memoryview) -> bool:
     """True when *body* is valid UTF-8, whole characters from the first byte to the last."""
-    view = memoryview(body)
-    position, end = 0, len(view)
+    data = bytes(body)  # no copy when it is bytes already
+    position, end = 0, len(data)
     try:
         while position < end:
-            final = position + _STEP >= end
-            position += codecs.utf_8_decode(view[position : position + _STEP], "strict", final)[1]
+            piece = data[position : position + _STEP]
+            if piece.isascii():
+                position += _STEP
+            else:
+                position += codecs.utf_8_decode(piece, "strict", position + _STEP >= end)[1]
     except UnicodeDecodeError:
         return False
     return True

@@ -31,6 +31,7 @@ _SCHEMA = (
     "CREATE TABLE held(k INTEGER PRIMARY KEY, place INTEGER)",  # every key, and where its first version stands
     "CREATE TABLE pages(id INTEGER PRIMARY KEY, versions BLOB)",  # those versions, 8 bytes a row of the page
     "CREATE TABLE later(v INTEGER PRIMARY KEY)",  # all other versions
+    "BEGIN",  # and never committed: pages go to the file only when the cache is full, not after each statement
 )
 _HOLD = "INSERT OR IGNORE INTO held SELECT value, ?2 + key FROM json_each(?1)"
 _KEEP = "INSERT INTO pages VALUES (?, ?)"
@@ -47,6 +48,8 @@ def identity(parts: tuple[str, ...]) -> bytes:
 
     Lone surrogates, which JSON text may carry into a key, are kept apart rather than refused.
     """
+    if len(parts) == 1:  # by far the most, and this runs for every record
+        return f"{len(parts[0])}:{parts[0]}".encode("utf-8", "surrogatepass")
     return "".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8", "surrogatepass")
 
 
