@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -33,7 +34,7 @@ async def sandbox_process(arguments: Sequence[str]) -> AsyncIterator[SandboxRead
         "-m",
         "harvester",
         "sandbox",
-        "--follow-parent",
+        f"--follow-parent={os.getpid()}",
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -43,7 +43,7 @@ async def sandbox(
     mutate: float = 0.0,
     faults: Path | None = None,
     write_config: Path | None = None,
-    follow_parent: Annotated[bool, Parameter(show=False)] = False,
+    follow_parent: Annotated[int | None, Parameter(show=False)] = None,
     debug: bool = False,
     context: Given,
 ) -> int:
@@ -97,8 +97,8 @@ async def sandbox(
     with stopping_on_signals(stop, announcement=""):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_serve, settings, port, identity_port, ready)
-            if follow_parent:
-                tasks.start_soon(_watch_parent, stop, settings.clock)
+            if follow_parent is not None:
+                tasks.start_soon(_watch_parent, follow_parent, stop, settings.clock)
             await stop.wait()
             tasks.cancel_scope.cancel()
     return 0
@@ -114,9 +114,11 @@ async def _serve(settings: Settings, port: int, identity_port: int, ready: Calla
         ) from exc
 
 
-async def _watch_parent(stop: anyio.Event, clock: Clock) -> None:
-    """A parent that was killed cannot end its child: the child sees that it has another parent now."""
-    parent = os.getppid()
+async def _watch_parent(parent: int, stop: anyio.Event, clock: Clock) -> None:
+    """A parent that was killed cannot end its child: the child sees that it has another parent now.
+
+    *parent* is told, not asked for: the parent may be gone before this begins.
+    """
     while os.getppid() == parent:
         await clock.sleep(PARENT_CHECK)
     stop.set()

@@ -147,6 +147,11 @@ def test_a_child_whose_parent_is_killed_ends_by_itself() -> None:
     assert any(is_gone(url) for _ in range(100))
 
 
+def test_a_parent_that_is_gone_before_the_child_looks_is_noticed_too() -> None:
+    with serving("--follow-parent=1") as (process, _):
+        assert process.wait(10) == 0
+
+
 def test_ctrl_c_does_not_reach_the_child() -> None:
     """FAULTS R02: the harvest is still talking to it while it stops in good order."""
     with parent_of_a_sandbox() as (parent, url):
