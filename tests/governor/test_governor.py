@@ -307,6 +307,64 @@ async def test_a_window_the_budget_does_not_know_is_added_from_a_refusal(clock: 
     assert 58.0 < gate.next_free() <= 60.0
 
 
+async def test_what_was_sent_before_a_window_was_known_counts_in_it(clock: FakeClock) -> None:
+    """After the pause only the oldest slots have come back, not all of the newly known window."""
+    gate = governor(clock)
+    await spend(gate, 5)
+    clock.advance(30.0)
+    await spend(gate, 15)
+    await send_now(
+        gate,
+        RateSignal(
+            refused=True, retry_after=31.0, windows=(WindowSignal(seconds=60, limit=20, remaining=0, resets_in=31.0),)
+        ),
+    )
+    clock.advance(33.0)
+    await spend(gate, 4)  # 15 and the refused one are younger than a minute
+    assert gate.next_free() == pytest.approx(27.0)
+
+
+async def test_where_others_use_the_key_our_own_old_slots_prove_nothing(clock: FakeClock) -> None:
+    """FAULTS Q07: one of our slots comes back before the Reset, but the server has said that all are taken."""
+    gate = governor(clock, Window(seconds=60, requests=3))
+    await send_now(gate)
+    clock.advance(50.0)
+    await send_now(gate, remaining(0, 60.0))
+    assert gate.next_free() == pytest.approx(61.0)
+
+
+async def test_a_told_limit_does_not_rise_again_by_word_alone(clock: FakeClock) -> None:
+    """FAULTS Q06: nothing shows that the window has started again."""
+    gate = governor(clock, MINUTE)
+    for limit in (5, 20):
+        await send_now(gate, RateSignal(windows=(WindowSignal(seconds=60, limit=limit),)))
+    await spend(gate, 3)
+    assert gate.next_free() == 60.0
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        WindowSignal(seconds=60.0, remaining=0, resets_in=math.nan),
+        WindowSignal(seconds=60.0, remaining=0, resets_in=-1e9),
+        WindowSignal(seconds=60.0, remaining=0, resets_in=1e12),
+        WindowSignal(seconds=60.0, limit=0),
+        WindowSignal(seconds=60.0, limit=-7),
+        WindowSignal(seconds=0.0, limit=1),
+        WindowSignal(seconds=math.inf, limit=1),
+        WindowSignal(seconds=60.0, used=-3),
+        WindowSignal(seconds=60.0, remaining=-3, resets_in=5.0),
+    ],
+)
+async def test_absurd_figures_never_make_it_wait_for_longer_than_the_window(
+    clock: FakeClock, window: WindowSignal
+) -> None:
+    """FAULTS Q06: no reader gives such figures; the gate does not rely on it."""
+    gate = governor(clock, MINUTE)
+    await send_now(gate, RateSignal(windows=(window,)))
+    assert 0.0 <= gate.next_free() <= 61.0
+
+
 async def test_a_told_limit_lower_than_the_budget_wins(clock: FakeClock) -> None:
     """FAULTS Q06: the limit was lowered."""
     gate = governor(clock, MINUTE)
@@ -585,9 +643,12 @@ async def test_a_ticket_settled_twice_counts_once(clock: FakeClock) -> None:
 async def test_a_wait_is_told_once_and_in_words(clock: FakeClock) -> None:
     events: list[Event] = []
     gate = governor(clock, MINUTE, events=events)
+    open_one = await gate.admit()
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(40):
+        for _ in range(38):
             tasks.create_task(send(gate))
+        await pass_time(clock, 10.0)
+        gate.settle(open_one, 1)  # wakes the first in line for nothing
         await pass_time(clock, 60.0)
     (waiting,) = events
     assert isinstance(waiting, Waiting)

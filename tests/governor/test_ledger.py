@@ -320,6 +320,19 @@ async def test_a_pause_from_the_future_is_no_longer_than_it_was(machine: Machine
     assert clock.monotonic() == pytest.approx(600.0, abs=0.1)
 
 
+async def test_a_jump_back_does_not_make_what_the_others_send_count_for_longer(
+    machine: Machine, clock: FakeClock
+) -> None:
+    """FAULTS C01: while both run."""
+    one, other = machine.start(1, HUNDRED), machine.start(2, HUNDRED)
+    await spend(other, 1)
+    await spend(one, 99)
+    clock.jump(-7_200.0)
+    assert await left(other) == 0
+    clock.advance(3_600.0)
+    assert await left(other) == 100
+
+
 async def test_a_jump_forward_does_not_age_what_the_others_send(machine: Machine, clock: FakeClock) -> None:
     """FAULTS C01: two hours on the wall are no two hours in the window."""
     one, other = machine.start(1, HUNDRED), machine.start(2, HUNDRED)

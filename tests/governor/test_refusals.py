@@ -56,3 +56,4 @@ def test_refused_after_the_whole_hour_the_rule_begins_again() -> None:
 def test_a_shortened_hour_has_no_clock_hour() -> None:
     """A sandbox may run hours of a few seconds; the wall clock says nothing about them."""
     assert Refusals().refused_by_the_hour(100.0, WALL, oldest=None, hour=36.0) == 36.0
+    assert Refusals().refused_by_the_hour(100.0, WALL, oldest=None, hour=1800.0) == 1800.0
