@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from harvester import providers
 from harvester.api.ports import Ports
 from harvester.api.selection import blueprints_of
-from harvester.config.check import check_secrets
+from harvester.config.check import check_config, check_secrets, check_source_names
 from harvester.config.schema import Config, SourceConfig
 from harvester.config.secrets import SecretStore, SourceCredential, configured_secrets
 from harvester.contracts import Auth, Sink, Transport
@@ -75,48 +75,67 @@ def set_up(config: Config, name: str) -> Setup:
     )
 
 
-@asynccontextmanager
-async def assemble(
-    config: Config,
-    names: Sequence[str],
-    resources: Sequence[str] = (),
-    *,
-    ports: Ports,
-    sink: Sink,
-) -> AsyncIterator[tuple[Source, ...]]:
-    """Open what the sources *names* need; everything is closed at the end of the block.
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """A source that will be opened: what it harvests and with which secrets."""
 
-    Sources whose credential is the same share one governor, and so one quota.
+    setup: Setup
+    blueprints: tuple[Blueprint, ...]
+    credential: SourceCredential
+    identity: str  # what its quota belongs to
+
+    @property
+    def name(self) -> str:
+        return self.setup.name
+
+
+def choose(config: Config, names: Sequence[str], resources: Sequence[str], ports: Ports) -> tuple[Chosen, ...]:
+    """Check everything that can be checked before anything is opened, created or sent.
 
     Args:
         resources: names to restrict each source to; a source that has none of them is left out.
     Raises:
-        ConfigError: before anything is sent.
+        ConfigError: with the path of the key.
     """
-    setups = [set_up(config, name) for name in names]
-    chosen = [(setup, _blueprints(setup, resources)) for setup in setups]
-    if resources and not any(blueprints for _, blueprints in chosen):
-        raise ConfigError(f"no source is configured to harvest {', '.join(resources)}", path="resources")
+    check_config(config)
+    check_source_names(names, config)
     secrets = SecretStore(config, environment=ports.environment, fs=ports.fs)
+    chosen = []
+    for setup in [set_up(config, name) for name in names or config.sources]:
+        blueprints = blueprints_of(setup.name, setup.section, setup.provider, setup.base_url, resources)
+        if blueprints:
+            credential = secrets.credential(setup.name)
+            identity = secrets.identity(setup.name, _host_of(setup.origin))
+            chosen.append(Chosen(setup=setup, blueprints=blueprints, credential=credential, identity=identity))
+    if not chosen:
+        raise ConfigError(f"no source is configured to harvest {', '.join(resources)}", path="resources")
+    return tuple(chosen)
+
+
+@asynccontextmanager
+async def assemble(
+    config: Config, chosen: Sequence[Chosen], *, ports: Ports, sink: Sink
+) -> AsyncIterator[tuple[Source, ...]]:
+    """Open what the sources need; everything is closed at the end of the block. Sends nothing.
+
+    Sources whose credential is the same share one governor, and so one quota.
+    """
     governors: dict[str, Governor] = {}
     async with AsyncExitStack() as opened:
         ready = []
-        for setup, blueprints in chosen:
-            if not blueprints:
-                continue
-            credential = secrets.credential(setup.name)
-            identity = secrets.identity(setup.name, _host_of(setup.origin))
-            governor = governors.get(identity)
+        for each in chosen:
+            setup = each.setup
+            governor = governors.get(each.identity)
             if governor is None:
-                governor = governors[identity] = _governor(config, setup, identity, ports, sink, opened)
-            connect = await _connect(setup, credential, governor, ports, sink, opened)
+                governor = governors[each.identity] = _governor(config, each, ports, sink, opened)
+            connect = await _connect(each, governor, ports, sink, opened)
             ready.append(
                 Source(
                     name=setup.name,
                     provider=setup.provider,
                     origin=setup.origin,
                     connect=connect,
-                    blueprints=blueprints,
+                    blueprints=each.blueprints,
                     requests_at_risk=at_risk(setup.budget, config.max_requests_at_risk),
                     workers=2 * setup.budget.in_flight,
                 )
@@ -133,19 +152,14 @@ def at_risk(budget: Budget, most: int) -> int:
     return max(1, min(most, math.floor((shortest.requests or 0) * _RISKED_SHARE)))
 
 
-def _blueprints(setup: Setup, resources: Sequence[str]) -> tuple[Blueprint, ...]:
-    return blueprints_of(setup.name, setup.section, setup.provider, setup.base_url, resources)
-
-
 def _host_of(origin: Origin) -> str:
     return f"{origin.scheme}://{origin.host}:{origin.port}"
 
 
-def _governor(
-    config: Config, setup: Setup, identity: str, ports: Ports, sink: Sink, opened: AsyncExitStack
-) -> Governor:
+def _governor(config: Config, chosen: Chosen, ports: Ports, sink: Sink, opened: AsyncExitStack) -> Governor:
+    setup = chosen.setup
     ledger = (
-        SqliteLedger(Path(layout.state_directory(PurePath(config.out)) / "quota.sqlite"), identity, ports.clock)
+        SqliteLedger(Path(layout.state_directory(PurePath(config.out)) / "quota.sqlite"), chosen.identity, ports.clock)
         if ports.keeps_state
         else MemoryLedger()
     )
@@ -162,13 +176,9 @@ def _governor(
 
 
 async def _connect(
-    setup: Setup,
-    credential: SourceCredential,
-    governor: Governor,
-    ports: Ports,
-    sink: Sink,
-    opened: AsyncExitStack,
+    chosen: Chosen, governor: Governor, ports: Ports, sink: Sink, opened: AsyncExitStack
 ) -> Callable[[Sink], Transport]:
+    setup, credential = chosen.setup, chosen.credential
     provider = setup.provider
     lanes = Lanes(sink)
     transport = await opened.enter_async_context(_transport(setup, setup.origin, ports))

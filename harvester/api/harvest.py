@@ -9,9 +9,8 @@ from pathlib import PurePath
 
 import anyio
 
-from harvester.api.assembly import assemble
+from harvester.api.assembly import assemble, choose
 from harvester.api.ports import Ports
-from harvester.config.check import check_config, check_source_names
 from harvester.config.schema import Config
 from harvester.contracts import Clock, Sink
 from harvester.engine.resource_run import Outcome, Site
@@ -56,9 +55,8 @@ async def run(
     """
     if mode not in MODES:
         raise ArgumentError(f"there is no mode {mode!r} yet; there is {' and '.join(MODES)}")
-    check_config(config)
-    check_source_names(sources, config)
     ports = ports or Ports()
+    chosen = choose(config, sources, resources, ports)
     stop = stop or anyio.Event()
     tally = Tally()
 
@@ -68,7 +66,7 @@ async def run(
             sink(event)
 
     out = PurePath(config.out)
-    names = tuple(sources) or tuple(config.sources)
+    names = tuple(each.name for each in chosen)
     began = ports.clock.monotonic()
     prepare_output(ports.fs, out)
     with ExitStack() as held:
@@ -90,7 +88,7 @@ async def run(
             stop=stop,
             keys_on_disk=ports.keeps_state,
         )
-        async with assemble(config, names, resources, ports=ports, sink=publish) as ready:
+        async with assemble(config, chosen, ports=ports, sink=publish) as ready:
             limit = deadline if deadline is not None else config.deadline
             outcomes, late = await _supervise(Supervisor(ready, site, restart=restart), stop, limit, ports.clock)
     status = exit_status(outcomes, interrupted=stop.is_set() and not late, late=late)

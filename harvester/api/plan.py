@@ -7,10 +7,9 @@ from pathlib import PurePath
 
 from msgspec import Struct
 
-from harvester.api.assembly import Setup, assemble, set_up
+from harvester.api.assembly import Setup, assemble, choose
 from harvester.api.ports import Ports
 from harvester.api.selection import wanted_of
-from harvester.config.check import check_config, check_source_names
 from harvester.config.schema import Config
 from harvester.contracts import Transport
 from harvester.engine.ask import count
@@ -80,17 +79,16 @@ async def plan(
     Raises:
         ConfigError: as ``run``.
     """
-    check_config(config)
-    check_source_names(sources, config)
     ports = ports or Ports()
-    names = tuple(sources) or tuple(config.sources)
-    setups = {name: set_up(config, name) for name in names}
+    chosen = choose(config, sources, resources, ports)
+    names = tuple(each.name for each in chosen)
+    setups = {each.name: each.setup for each in chosen}
     wanted = {name: wanted_of(name, setups[name].section, setups[name].provider, resources) for name in names}
     counts: dict[tuple[str, str], int | None] = {}
     problems: dict[str, str] = {}
     if not offline:
         ports.fs.make_directory(PurePath(config.out) / "_harvester", private=True)
-        async with assemble(config, names, resources, ports=ports, sink=_silent) as ready:
+        async with assemble(config, chosen, ports=ports, sink=_silent) as ready:
             for source in ready:
                 try:
                     await _count(source, wanted[source.name], ports, counts)

@@ -10,9 +10,8 @@ from pathlib import PurePath
 import anyio
 from anyio.abc import TaskGroup
 
-from harvester.api.assembly import assemble
+from harvester.api.assembly import assemble, choose
 from harvester.api.ports import Ports
-from harvester.config.check import check_config
 from harvester.config.schema import Config
 from harvester.contracts import Sink
 from harvester.engine.resource_run import Site
@@ -58,8 +57,8 @@ async def open_session(
         ConfigError: before anything was sent.
         CannotCreate, Locked: the output directory cannot be used, or another process uses it.
     """
-    check_config(config)
     ports = ports or Ports()
+    chosen = choose(config, (), (), ports)
     out = PurePath(config.out)
     prepare_output(ports.fs, out)
 
@@ -68,7 +67,7 @@ async def open_session(
             sink(event)
 
     with ExitStack() as held:
-        for name in sorted(config.sources):
+        for name in sorted(each.name for each in chosen):
             held.callback(ports.fs.lock(layout.state_directory(out) / f"{name}.lock").release)
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-store")
         held.callback(executor.shutdown)
@@ -85,7 +84,7 @@ async def open_session(
             stop=anyio.Event(),
             keys_on_disk=ports.keeps_state,
         )
-        async with assemble(config, tuple(config.sources), (), ports=ports, sink=publish) as sources:
+        async with assemble(config, chosen, ports=ports, sink=publish) as sources:
             failure: BaseException | None = None
             async with anyio.create_task_group() as tasks:
                 try:

@@ -48,8 +48,10 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
 
     @property
     def matches(self) -> bool:
-        """Unfinished runs are no difference: they claim nothing yet."""
-        return bool(self.runs) and not any(run.problems or run.missing or run.extra for run in self.runs)
+        """Unfinished runs are no difference, they claim nothing yet; but nothing finished is nothing checked."""
+        return any(run.finished for run in self.runs) and not any(
+            run.problems or run.missing or run.extra for run in self.runs
+        )
 
 
 async def verify(

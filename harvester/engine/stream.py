@@ -13,6 +13,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from harvester.contracts import Transport
+from harvester.decode.heads import HeadReader, PageHeads
 from harvester.decode.lines import put_stamp
 from harvester.engine.ask import ask, find_anchor
 from harvester.engine.loop_guard import LoopGuard
@@ -181,6 +182,7 @@ class PageStream:
         parent = self._parents[per_value.resource]
         values: dict[str, None] = {}
         decode = msgspec.json.Decoder(dict[str, object]).decode
+        read = HeadReader(parent.resource)
         for walk in parent.walks(await self._values(parent.resource.per_value), self._site.clock.now()):
             pager = self.source.provider.pagers[walk.pager]
             todo = deque([pager.first(walk)])
@@ -190,7 +192,7 @@ class PageStream:
                     value = decode(record).get(per_value.member)
                     if value is not None and value != "":
                         values[str(value)] = None
-                todo.extend(pager.follow(walk, page, ()))
+                todo.extend(pager.follow(walk, page, PageHeads(page.records, read)))
         return tuple(values)
 
     # -------------------------------------------------------------- positions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
+import time
 from datetime import UTC, datetime, timedelta
 
 
@@ -63,6 +64,22 @@ class JumpingClock(FakeClock):
         self.slept.append(seconds)
         self._elapsed += max(0.0, seconds)
         await asyncio.sleep(0)
+
+
+class FastClock:
+    """Real time, run faster: client and sandbox share it, so an hour of quota passes in seconds."""
+
+    def __init__(self, factor: float, start: datetime = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)) -> None:
+        self._factor, self._start, self._began = factor, start, time.monotonic()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return (time.monotonic() - self._began) * self._factor
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds) / self._factor)
 
 
 class SeededRng:
