@@ -191,13 +191,12 @@ class Account:
             if signal.used is not None and timed:
                 # A bare count of what was used (IDX Broker) means the longest window of the terms.
                 return max(timed, key=lambda gate: gate.seconds or 0.0)
-            name = f"{signal.name}/{signal.limit}" if signal.limit is not None else signal.name
             for gate in same:
-                if gate.seconds is None and gate.name == name:
+                if gate.seconds is None and gate.name == signal.name and gate.stated == signal.limit:
                     return gate
             if signal.remaining is None:
                 return None  # a limit over nobody knows what
-            gate = Gate(seconds=None, unit=signal.unit, declared=None, share=self._share, name=name)
+            gate = Gate(seconds=None, unit=signal.unit, declared=None, share=self._share, name=signal.name)
             self.gates.append(gate)
             return gate
         gate = Gate(seconds=signal.seconds, unit=signal.unit, declared=None, share=self._share, name=signal.name)

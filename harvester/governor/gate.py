@@ -20,7 +20,18 @@ UNTIMED = 60.0
 class Gate:
     """A limit of requests or of bytes over a period, declared by the budget or told by the server."""
 
-    __slots__ = ("_declared", "_kept", "_share", "_told_limit", "feedback", "log", "name", "seconds", "unit")
+    __slots__ = (
+        "_counts_up",
+        "_declared",
+        "_kept",
+        "_share",
+        "_told_limit",
+        "feedback",
+        "log",
+        "name",
+        "seconds",
+        "unit",
+    )
 
     def __init__(
         self, *, seconds: float | None, unit: str, declared: int | None, share: float = 1.0, name: str = ""
@@ -37,6 +48,7 @@ class Gate:
         self._declared = declared
         self._told_limit: int | None = None
         self._kept = 0
+        self._counts_up = False  # the server tells what was used
         self.feedback = Feedback(seconds)
         self.log: SlidingLog | None = None
         if seconds is not None:
@@ -62,11 +74,6 @@ class Gate:
         stated = self.stated
         return None if stated is None else max(1, math.floor(stated * self._share + 1e-9))
 
-    @property
-    def learned(self) -> bool:
-        """Whether the server told this window; the budget does not know it."""
-        return self._declared is None
-
     def hear(
         self, signal: WindowSignal, now: float, *, sent_after: float, open_requests: int, each: int, own: bool
     ) -> None:
@@ -85,6 +92,7 @@ class Gate:
             self._set_limit()
         held = open_requests * each
         if signal.used is not None:
+            self._counts_up = True
             passed = self.feedback.remaining is not None and not self.feedback.current(now)
             if passed and signal.remaining is None and self.log is not None:
                 # A count from after a Reset: what the server has forgotten, we may forget.
@@ -173,14 +181,21 @@ class Gate:
             told.drop()  # the probe came back without a figure: the server no longer tells this window
         told.touched = True
 
-    def told(self, now: float) -> WindowSignal:
-        """What the server's answers so far come to, for the ledger: the lowest figure, lost requests taken off."""
+    def told(self, now: float) -> WindowSignal | None:
+        """What the server's answers so far come to, for the ledger; None: nothing that would serve later.
+
+        The lowest figure with lost requests taken off; or the count with the requests of others that it has shown.
+        """
         told = self.feedback
         current = told.current(now)
+        counts = self._counts_up and not current and self.log is not None
+        if self._told_limit is None and not current and not counts:
+            return None
         return WindowSignal(
             name=self.name,
             seconds=self.seconds,
             limit=self._told_limit,
+            used=self.log.used(now) if counts and self.log is not None else None,
             remaining=max(0, told.left(0)) if current else None,
             resets_in=max(0.0, told.reset_at - now) if current else None,
             unit=self.unit,

@@ -13,21 +13,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from datetime import timedelta
 
 from msgspec import Struct, structs
 
 from harvester.contracts import Clock, Sink
-from harvester.errors import QuotaExhausted
-from harvester.events import Waiting, Warned, WindowUse
+from harvester.events import WindowUse
 from harvester.governor.account import FREE, Account, Hold, longer
 from harvester.governor.concurrency import Concurrency
 from harvester.governor.ledger import Ended, Heard, Ledger, MemoryLedger, News, Opened, Paused, Released, Unknown
+from harvester.governor.notices import Notices
 from harvester.governor.refusals import LONGEST_PAUSE, Refusals
 from harvester.model import Budget, RateSignal, WindowSignal
-
-_WORTH_TELLING = 1.0
-"""Seconds of waiting that are announced."""
 
 _LOOK_AGAIN = 1.0
 """Seconds a waiter on a shared ledger sleeps at most: another process may hear that a window started again."""
@@ -66,13 +62,10 @@ class Governor:
             default_pause: seconds of silence after a refusal that names none; doubles up to a minute.
             spacing: seconds at least between two admissions, to pace bursts; 0: none.
         """
-        self._budget = budget
         self._clock = clock
-        self._name = name
         self._source = source
         self._ledger: Ledger = ledger if ledger is not None else MemoryLedger()
-        self._sink = sink
-        self._max_wait = max_wait
+        self._notices = Notices(clock, name=name, source=source, sink=sink, max_wait=max_wait)
         self._spacing = spacing
         self._account = Account(budget)
         self._concurrency = Concurrency(budget.in_flight)
@@ -85,7 +78,6 @@ class Governor:
         self._refused_answers = 0  # refusals observed whose requests are not settled yet
         self._incident = False  # refused, and nothing sent since
         self._next_slot = -math.inf
-        self._announced = -math.inf  # end of the wait that was announced last
         self._figures = False  # the answer observed last told of a window
         self.admitted = 0
 
@@ -106,12 +98,12 @@ class Governor:
                 hold = self._hold()
                 if hold.seconds <= 0 or self._ledger.poll is not None:
                     number = await self._ledger.take(self._account.longest, self._read, self._may_send)
-                    self._pass_on_warning()
+                    self._notices.warn(self._ledger)
                     if number is not None:
                         return self._opened(number)
                     hold = self._hold()
-                self._give_up_if_too_long(hold)
-                self._announce(hold)
+                self._notices.check(hold)
+                self._notices.tell(hold)
                 await self._until(hold.seconds)
 
     def settle(self, ticket: Ticket, wire_bytes: int, *, answered: bool = True) -> None:
@@ -215,9 +207,12 @@ class Governor:
 
     def _hear(self, window: WindowSignal, now: float) -> None:
         gate = self._account.hear(window, now)
-        if gate is not None:
-            self._figures = True
-            self._ledger.hear(gate.told(now))
+        if gate is None:
+            return
+        self._figures = True
+        told = gate.told(now)
+        if told is not None:
+            self._ledger.hear(told)
 
     def _refused(self, signal: RateSignal, now: float) -> None:
         self._refused_answers += 1
@@ -289,39 +284,3 @@ class Governor:
     def _wake(self) -> None:
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
-
-    def _give_up_if_too_long(self, hold: Hold) -> None:
-        if self._max_wait is None or hold.known <= self._max_wait:
-            return
-        resets_at = self._clock.now() + timedelta(seconds=hold.known)
-        raise QuotaExhausted(
-            f"{self._name}: {hold.reason}; the next request may go in {hold.known:,.0f} s, longer than the "
-            f"{self._max_wait:,.0f} s allowed. Finished pages are saved. Run the same command again after "
-            f"{resets_at:%Y-%m-%d %H:%M:%S} UTC to go on from there.",
-            resets_at=resets_at,
-        )
-
-    def _announce(self, hold: Hold) -> None:
-        """Tell of a wait once, however many stand in line, and again only when it becomes longer."""
-        if self._sink is None or hold.seconds == math.inf or hold.seconds < _WORTH_TELLING:
-            return
-        until = self._clock.monotonic() + hold.seconds
-        if until <= self._announced + _WORTH_TELLING:
-            return
-        self._announced = until
-        now = self._clock.now()
-        self._sink(
-            Waiting(
-                at=now,
-                source=self._source,
-                seconds=hold.seconds,
-                until=now + timedelta(seconds=hold.seconds),
-                reason=hold.reason,
-            )
-        )
-
-    def _pass_on_warning(self) -> None:
-        if self._ledger.warning:
-            if self._sink is not None:
-                self._sink(Warned(at=self._clock.now(), source=self._source, message=self._ledger.warning))
-            self._ledger.warning = ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from harvester.events import Event, Warned
 from harvester.governor.governor import Governor
 from harvester.governor.ledger import MemoryLedger, SqliteLedger
 from harvester.governor.ledger.holders import Holder, has_ended, this_process
+from harvester.governor.refusals import HOURLY
 from harvester.model import Budget, RateSignal, Window, WindowSignal
 from tests.fakes.clock import FakeClock, JumpingClock
 
@@ -177,11 +178,41 @@ async def test_a_learned_limit_outlives_the_process(machine: Machine, clock: Fak
     assert await left(machine.start(2), 50) == 20
 
 
+async def test_the_requests_of_other_programs_outlive_the_process(machine: Machine, clock: FakeClock) -> None:
+    """FAULTS Q07, Q09; IDX Broker section 3: a count above our own is adopted, and not forgotten by a restart."""
+    gate = machine.start(1, HUNDRED)
+    ticket = await gate.admit()
+    gate.observe(RateSignal(windows=(WindowSignal(name=HOURLY, used=97),)))
+    gate.settle(ticket, 100)
+    machine.kill(1)
+    clock.advance(1_800.0)
+    again = machine.start(2, HUNDRED)
+    assert await left(again) == 3
+    clock.advance(1_801.0)
+    assert await left(again) == 97
+
+
+async def test_a_window_without_a_name_or_length_is_one_window_in_every_process(
+    machine: Machine, clock: FakeClock
+) -> None:
+    """``X-RateLimit-*`` without a length: known by its limit."""
+    shown = WindowSignal(limit=500, remaining=3, resets_in=50.0)
+    for process in (1, 2, 3):
+        gate = machine.start(process)
+        ticket = await gate.admit()
+        gate.observe(RateSignal(windows=(shown,)))
+        gate.settle(ticket, 100)
+        machine.end(process)
+    gate = machine.start(4)
+    assert await left(gate, 10) == 3
+    assert len(gate._account.gates) == 1
+
+
 async def test_old_spending_is_dropped_from_the_file(machine: Machine, clock: FakeClock) -> None:
     """FAULTS: bounded disk, invariant 9."""
     await spend(machine.start(1, HUNDRED), 100)
     machine.end(1)
-    clock.advance(7_200.0)
+    clock.advance(2 * 86_400.0)
     await spend(machine.start(2, HUNDRED), 1)
     with closing(sqlite3.connect(machine.path)) as db:
         assert db.execute("SELECT count(*) FROM entries").fetchone() == (1,)
@@ -452,4 +483,11 @@ def test_this_process_lives_and_an_unknown_host_might() -> None:
     mine = this_process()
     assert not has_ended(mine)
     assert not has_ended(Holder("elsewhere", 2**22 - 1))
-    assert math.isfinite(mine.process)
+
+
+async def test_a_process_that_has_ended_is_known_to_have_ended() -> None:
+    """FAULTS Q08: asked of the kernel, on the same host."""
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    holder = Holder(this_process().host, child.pid)
+    await child.wait()
+    assert has_ended(holder)

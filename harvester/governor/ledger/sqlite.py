@@ -3,16 +3,11 @@
 One table of entries per file, for all credentials. Each change gets a new, higher id: a process that remembers
 the last id it read finds the news behind it. A turn is one ``BEGIN IMMEDIATE`` transaction; while it lasts nobody
 else can decide, so the sum of all sends holds every limit (FAULTS Q08). Commits are not synced one by one: a
-killed process loses nothing, a power cut may lose the last entries, and restarting a machine takes longer than
-any window those would matter for.
+killed process loses nothing, a power cut may lose the entries since SQLite's last checkpoint.
 
 Wall time is what survives a restart, and it may jump. It is believed within bounds only: an entry is never
 younger than now nor, once this process runs, older than its last look; entries from the future become entries of
 now (FAULTS C02), which is a wait of at most one window.
-
-A file that cannot be read is left alone for whoever wants to see why, and the next name is used (``quota.1.db``).
-What was spent is then unknown, so every window counts as spent when the new file was begun: it costs one window
-of waiting and cannot cost a refusal. Deleting both files is how a user says that nothing was spent.
 """
 
 from __future__ import annotations
@@ -27,25 +22,10 @@ import msgspec
 
 from harvester.contracts import Clock
 from harvester.errors import StorageError, WaitError
+from harvester.governor.ledger.file import open_file, unusable
 from harvester.governor.ledger.holders import Holder, has_ended, this_process
 from harvester.governor.ledger.news import Ended, Heard, News, Opened, Paused, Released, Unknown
 from harvester.model import WindowSignal
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS holders (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, process INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS entries (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    credential TEXT NOT NULL,
-    holder INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    ref INTEGER NOT NULL DEFAULT 0,     -- the send this entry is about
-    at REAL NOT NULL,                   -- wall time, seconds since 1970
-    size INTEGER NOT NULL DEFAULT 0,    -- bytes; milliseconds of a pause
-    topic TEXT NOT NULL DEFAULT '',     -- the window an answer told of
-    text TEXT NOT NULL DEFAULT ''
-);
-CREATE INDEX IF NOT EXISTS news ON entries (credential, id);
-"""
 
 _BUSY = 0.02  # seconds a statement may block the loop while another process has its turn
 _RETRY = 0.005
@@ -54,8 +34,7 @@ _LOOK_FOR_DEAD = 1.0  # seconds between looks whether the others still live
 _LATE = 60.0  # a request of a dead process was counted by the server at most this long after its admission
 _OPEN_AT_MOST = 600.0  # seconds; an open entry of a process we cannot ask is given up then
 _PRUNE_EVERY = 500  # turns
-_KEEP_AT_LEAST = 3600.0
-_GENERATIONS = 10
+_KEEP_AT_LEAST = 86_400.0  # seconds; a window that was told may be longer than those declared
 _DRIFT = 0.5  # seconds between wall and monotonic time since the last look that mean a jump
 
 
@@ -92,7 +71,6 @@ class SqliteLedger:
         Raises:
             StorageError: the file can neither be opened nor replaced.
         """
-        self.warning = ""
         self._credential = credential_id
         self._clock = clock
         self._ended = ended
@@ -104,74 +82,16 @@ class SqliteLedger:
         self._pending: list[_Entry] = []
         self._others: dict[int, tuple[int, float]] = {}  # open sends of others: holder, wall time of admission
         self._holders: dict[int, Holder] = {}
-        self._path = Path(path)
-        self._db: sqlite3.Connection | None = self._open()
+        opened = open_file(Path(path), self._wall())
+        self.warning = opened.warning
+        self._path = opened.path
+        self._db: sqlite3.Connection | None = opened.db
         try:
-            self._me = self._register(holder or this_process())
+            self._me = _register(opened.db, holder or this_process())
+            opened.db.execute(f"PRAGMA busy_timeout={round(_BUSY * 1000)}")
         except sqlite3.Error as exc:
-            self._db.close()
-            self._db = None
-            raise self._unwritable(exc) from exc
-
-    # -------------------------------------------------------------- opening
-
-    def _open(self) -> sqlite3.Connection:
-        """The first generation of the file that works."""
-        original = self._path
-        for generation in range(_GENERATIONS):
-            if generation:
-                self._path = original.with_name(f"{original.stem}.{generation}{original.suffix}")
-            db: sqlite3.Connection | None = None
-            try:
-                db = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
-                db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=NORMAL")
-                if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-                    raise sqlite3.DatabaseError("integrity check failed")
-                self._prepare(db, rebuilt=generation > 0)
-                db.execute(f"PRAGMA busy_timeout={round(_BUSY * 1000)}")
-            except sqlite3.OperationalError as exc:
-                if db is not None:
-                    db.close()
-                raise self._unwritable(exc) from exc
-            except sqlite3.DatabaseError:
-                if db is not None:
-                    db.close()
-                continue
-            return db
-        raise StorageError(
-            f"The quota ledger {original} and its {_GENERATIONS - 1} replacements are damaged. Nothing is sent without "
-            f"one, for the quota's sake. Check the disk, then delete them."
-        )
-
-    def _prepare(self, db: sqlite3.Connection, *, rebuilt: bool) -> None:
-        fresh = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone() is None
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in _SCHEMA.split(";\n"):
-                db.execute(statement)
-            if rebuilt and fresh:
-                # Under no credential's name: it is true for all of them.
-                db.execute(
-                    "INSERT INTO entries (credential, holder, kind, at) VALUES ('', 0, 'unknown', ?)", (self._wall(),)
-                )
-                self.warning = (
-                    f"The quota ledger could not be read and was begun anew as {self._path}. What was already spent "
-                    f"is unknown, so every quota window counts as spent now. To start without this wait, delete the "
-                    f"quota ledger files."
-                )
-            db.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                db.execute("ROLLBACK")
-            raise
-
-    def _register(self, holder: Holder) -> int:
-        assert self._db is not None  # noqa: S101 - just opened
-        row = self._db.execute(
-            "INSERT INTO holders (host, process) VALUES (?, ?) RETURNING id", (holder.host, holder.process)
-        ).fetchone()
-        return int(row[0])
+            opened.db.close()
+            raise unusable(opened.path, exc) from exc
 
     # -------------------------------------------------------------- the turn
 
@@ -186,7 +106,7 @@ class SqliteLedger:
                 break
             except sqlite3.OperationalError as exc:
                 if not _is_busy(exc):
-                    raise self._unwritable(exc) from exc
+                    raise unusable(self._path, exc) from exc
             if self._clock.monotonic() - started > _PATIENCE:
                 raise WaitError(
                     f"The quota ledger {self._path} has been locked by another process for {_PATIENCE:.0f} s. Finished "
@@ -203,7 +123,7 @@ class SqliteLedger:
             db.execute("COMMIT")
         except sqlite3.Error as exc:
             self._roll_back(db)
-            raise self._unwritable(exc) from exc
+            raise unusable(self._path, exc) from exc
         except BaseException:
             self._roll_back(db)
             raise
@@ -262,7 +182,14 @@ class SqliteLedger:
                     signal = msgspec.json.decode(text, type=WindowSignal)
                 except msgspec.MsgspecError:
                     return None
-                if signal.resets_in is not None:
+                if signal.used is not None and signal.resets_in is None and signal.seconds is not None:
+                    # A count without a Reset: at the latest one period after it was told, none of it counts.
+                    signal = msgspec.structs.replace(
+                        signal,
+                        resets_in=max(0.0, signal.seconds - age),
+                        used=signal.used if age < signal.seconds else None,
+                    )
+                elif signal.resets_in is not None:
                     left = signal.resets_in - age
                     signal = msgspec.structs.replace(
                         signal, resets_in=max(0.0, left), remaining=signal.remaining if left > 0 else None, used=None
@@ -379,12 +306,12 @@ class SqliteLedger:
             with suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
 
-    def _unwritable(self, exc: sqlite3.Error) -> StorageError:
-        return StorageError(
-            f"The quota ledger {self._path} cannot be used: {exc}. Without it the quota could be overrun after a "
-            f"restart, so nothing more is sent. Finished pages are saved. Free some space or mend the permissions, "
-            f"then run the same command again."
-        )
+
+def _register(db: sqlite3.Connection, holder: Holder) -> int:
+    row = db.execute(
+        "INSERT INTO holders (host, process) VALUES (?, ?) RETURNING id", (holder.host, holder.process)
+    ).fetchone()
+    return int(row[0])
 
 
 def _is_busy(exc: sqlite3.Error) -> bool:

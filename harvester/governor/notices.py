@@ -1,0 +1,58 @@
+"""What people are told about a wait: an event when it begins, an error when it is too long."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+from harvester.contracts import Clock, Sink
+from harvester.errors import QuotaExhausted
+from harvester.events import Waiting, Warned
+from harvester.governor.account import Hold
+from harvester.governor.ledger import Ledger
+
+_WORTH_TELLING = 1.0
+"""Seconds of waiting that are announced."""
+
+
+class Notices:
+    """Tells of the waits of one credential."""
+
+    def __init__(self, clock: Clock, *, name: str, source: str, sink: Sink | None, max_wait: float | None) -> None:
+        self._clock = clock
+        self._name = name
+        self._source = source
+        self._sink = sink
+        self._max_wait = max_wait
+        self._told_until = -math.inf  # end of the wait that was told last, monotonic
+
+    def check(self, hold: Hold) -> None:
+        """Raises ``QuotaExhausted`` when *hold* is certainly longer than the caller is willing to wait."""
+        if self._max_wait is None or hold.known <= self._max_wait:
+            return
+        resets_at = self._clock.now() + timedelta(seconds=hold.known)
+        raise QuotaExhausted(
+            f"{self._name}: {hold.reason}; the next request may go in {hold.known:,.0f} s, longer than the "
+            f"{self._max_wait:,.0f} s allowed. Finished pages are saved. Run the same command again after "
+            f"{resets_at:%Y-%m-%d %H:%M:%S} UTC to go on from there.",
+            resets_at=resets_at,
+        )
+
+    def tell(self, hold: Hold) -> None:
+        """Tell of a wait once, however many stand in line, and again only when it becomes longer."""
+        if self._sink is None or hold.seconds == math.inf or hold.seconds < _WORTH_TELLING:
+            return
+        until = self._clock.monotonic() + hold.seconds
+        if until <= self._told_until + _WORTH_TELLING:
+            return
+        self._told_until = until
+        now = self._clock.now()
+        ends = now + timedelta(seconds=hold.seconds)
+        self._sink(Waiting(at=now, source=self._source, seconds=hold.seconds, until=ends, reason=hold.reason))
+
+    def warn(self, ledger: Ledger) -> None:
+        """Pass on, once, what the user should know about *ledger*."""
+        if ledger.warning:
+            if self._sink is not None:
+                self._sink(Warned(at=self._clock.now(), source=self._source, message=ledger.warning))
+            ledger.warning = ""
