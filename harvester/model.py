@@ -85,6 +85,7 @@ class Walk(Struct, frozen=True, kw_only=True):
     value: str | None = None  # the PerValue value this walk is for (IMS database, idxID)
     since: str | None = None  # lower bound on the modification time, text as the provider writes it
     until: str | None = None  # upper bound, text
+    enough: str | None = None  # instant that a walk in the order of time need not go beyond; no bound, text
     horizon: float | None = None  # seconds to look back where a provider has no "everything" (lead windows)
     page_size: int | None = None  # as configured or learned; None: the pager's default
     select: tuple[str, ...] = ()

@@ -168,7 +168,8 @@ class ResourceRun:
         return all(ended)
 
     def _close(self, walk: Walk, letter: str) -> Walk | None:
-        closing = self._blueprint.close(walk, self._positions[walk.id].anchor)
+        position = self._positions[walk.id]
+        closing = self._blueprint.close(walk, position.anchor, position.reached)
         return msgspec.structs.replace(closing, id=f"{letter}{walk.id[1:]}") if closing is not None else None
 
     async def _shortfall(self, walks: Sequence[Walk]) -> str:

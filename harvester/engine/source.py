@@ -19,7 +19,7 @@ class Blueprint:
     resource: Resource
     # From the parent's values (None: it has no parent) and the instant the walks begin.
     walks: Callable[[Sequence[str] | None, datetime], tuple[Walk, ...]]
-    close: Callable[[Walk, str | None], Walk | None]  # from a full walk and its anchor
+    close: Callable[[Walk, str | None, str | None], Walk | None]  # from a full walk, its anchor and its end
     count: Callable[[Walk], PageRequest] | None  # asks only how many there are; None: the provider cannot say
     fingerprint: str  # of everything that decides which records belong to the run
     implied: bool = False

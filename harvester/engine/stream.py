@@ -124,7 +124,7 @@ class PageStream:
                 async for page in self._walk(walk, directory, sieve, anchors):
                     yield page
             for walk in walks:
-                closing = blueprint.close(walk, anchors[walk.id])
+                closing = blueprint.close(walk, anchors[walk.id], None)
                 if closing is not None:
                     async for page in self._walk(closing, directory, sieve, anchors):
                         yield page

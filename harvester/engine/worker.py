@@ -57,6 +57,7 @@ class Position:
     anchor: str | None = None
     expected: int | None = None
     watermark: str | None = None
+    reached: str | None = None  # instant of the last page, told like the anchor; None: no page in this attempt
     number: int = 0  # of the last commit
     shards: int = 0  # written so far
     quarantines: int = 0
@@ -254,12 +255,15 @@ class WalkWorker:
             requests=tally.requests + 1,
             bytes=tally.bytes + page.size,
         )
-        if position.anchor is None and page.served_at is not None and self._shop.source.provider.anchor is None:
-            position.anchor = page.served_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if self._shop.source.provider.anchor is None and page.served_at is not None:
+            position.reached = page.served_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            position.anchor = position.anchor or position.reached
         if position.expected is None:
             position.expected = page.count
         if sifted.last_modified is not None and sifted.last_modified > (position.watermark or ""):
             position.watermark = sifted.last_modified
+        if self._shop.source.provider.anchor is not None:
+            position.reached = position.watermark
 
     async def _reject(self, rejected: Rejected) -> None:
         shop = self._shop

@@ -36,7 +36,13 @@ class KeysetPager:
         position = read_position(page.request.state, self._first_bound(walk))
         size = page.request.size or self._size(walk)
         try:
-            then = step(position, self._rows(walk, page, heads), size, short_page_ends=self.short_page_ends)
+            then = step(
+                position,
+                self._rows(walk, page, heads),
+                size,
+                short_page_ends=self.short_page_ends,
+                enough=walk.enough if self._kind(walk) is Kind.TIME else None,
+            )
         except OrderViolated as error:
             raise OrderViolated(
                 f"{walk.resource.name}: {error}. The server does not keep to the filter or order it was asked for "

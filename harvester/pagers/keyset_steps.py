@@ -50,14 +50,20 @@ def read_position(state: str, first_bound: str | None) -> Position:
     return msgspec.json.decode(state, type=Position) if state else Position(at=first_bound)
 
 
-def step(position: Position, rows: Rows, size: int, *, short_page_ends: bool = False) -> Position | None:
+def step(
+    position: Position, rows: Rows, size: int, *, short_page_ends: bool = False, enough: str | None = None
+) -> Position | None:
     """The position after the page *rows*, of which *size* records were asked for; None: the walk has ended.
 
     Args:
         short_page_ends: a page shorter than *size* is the last one, once the server has filled one.
+        enough: an instant, for walks in the order of time: a page that reaches it, and is shorter than one the server
+            sent before, ends the walk. It holds all there is at this moment, and where rows change faster than pages
+            come there would be a next page for ever.
     Raises:
         OrderViolated: the rows do not belong where they came (FAULTS P03, P15).
     """
+    short = rows.total < position.most
     position = replace(position, most=max(position.most, rows.total), filled=position.filled or rows.total >= size)
     if position.op == EQ:
         then = _after_tie(position, rows)
@@ -69,6 +75,8 @@ def step(position: Position, rows: Rows, size: int, *, short_page_ends: bool = F
             then = None
         else:
             then = _after(position, rows)
+            if then is not None and short and enough is not None and rows.reach(enough):
+                then = None
     if then is None and position.nulls == "late":
         return Position(op=EQ, nulls="last", most=position.most, filled=position.filled)
     return then

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from harvester.model import Head, Page, Resource
 from harvester.pagers.loops import digest
-from harvester.pagers.ordering import Kind, same
+from harvester.pagers.ordering import Kind, same, sortable
 
 
 class Rows:
@@ -56,6 +56,12 @@ class Rows:
 
     def all_have(self, value: str | None) -> bool:
         return all(self._has(place, value) for place in range(len(self)))
+
+    def reach(self, instant: str) -> bool:
+        """Whether the last timestamp of the page is *instant* or later; False when either cannot be read."""
+        last = next((value for value in reversed(self.values) if value is not None), None)
+        mine, bound = (sortable(last) if last is not None else None), sortable(instant)
+        return mine is not None and bound is not None and mine >= bound
 
     def late_nulls(self) -> frozenset[int]:
         """Places of rows without a value behind a row with one: the server sorts nulls last.

@@ -25,17 +25,26 @@ _LONG_AGO = {
 }
 
 
-def closing_walk(provider: Provider, full: Walk, anchor: str | None) -> Walk | None:
+def closing_walk(provider: Provider, full: Walk, anchor: str | None, reached: str | None = None) -> Walk | None:
     """The walk that closes *full*; None when the provider cannot be asked what changed.
 
     Args:
         anchor: instant before the first request, as the provider's data or ``Date`` told it; None: the walk
             began on an empty resource, so everything found later is a change.
+        reached: instant at which *full* ended, told like the anchor; changes after it need not be waited for.
     """
     if provider.closing is None or full.resource.modified is None:
         return None
     since = since_text(anchor, provider.overlap, provider.timestamps)
-    return msgspec.structs.replace(full, id=f"c{full.id[1:]}", pager=provider.closing, phase=Phase.CLOSING, since=since)
+    return msgspec.structs.replace(
+        full,
+        id=f"c{full.id[1:]}",
+        pager=provider.closing,
+        phase=Phase.CLOSING,
+        since=since,
+        # A provider that changes faster than it answers would be read for ever.
+        enough=reached or anchor,
+    )
 
 
 def since_text(anchor: str | None, overlap: float, style: str) -> str:

@@ -398,3 +398,27 @@ def test_a_smaller_page_keeps_the_position_and_stays_smaller() -> None:
     (following,) = CENTRIS.follow(walk, page, PageHeads(page.records, HeadReader(PROPERTY)))
     assert following.size == 8
     assert "$top=8" in following.url
+
+
+def test_a_table_that_changes_faster_than_it_answers_is_not_read_for_ever() -> None:
+    """Each answer is followed by a change, so an empty page would never come; all of the beginning is there."""
+    table = OdataTable([listing(number, number) for number in range(25)])
+    now = 100
+
+    def change() -> None:
+        nonlocal now
+        now += 1
+        table.rows[now % 25] = listing(now % 25, now)
+
+    walk = by_time(10, enough=stamp(100))
+    read = read_all(CENTRIS, walk, table, between=change, most=60)
+    assert {key for key in read.keys} == {(listing(number, 0)["ListingKey"],) for number in range(25)}
+
+
+def test_a_short_page_before_the_instant_is_not_the_end() -> None:
+    """FAULTS P04: only behind the instant does a page that is shorter than another one end the walk."""
+    table = OdataTable([listing(number, number) for number in range(40)])
+    sizes = iter([10, 3, 10, 2, 10, 10, 10, 10, 10, 10])
+    table.short = lambda size: min(size, next(sizes, 10))
+    read = read_all(CENTRIS, by_time(10, enough=stamp(1000)), table)
+    assert len(set(read.keys)) == 40

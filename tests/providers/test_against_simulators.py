@@ -91,12 +91,12 @@ def test_what_changes_during_a_full_walk_comes_with_the_closing_one(name: str) -
     source = InMemorySource(provider, simulated)
     resource = next(each for each in provider.resources if each.default and each.modified)
     found: set[bytes] = set()
-    full = list(walks(provider, source, resource, 50))
+    since = "2026-02-01T00:00:00" + ("" if provider.timestamps == "zoneless" else "Z")
+    full = [msgspec.structs.replace(walk, enough=since) for walk in walks(provider, source, resource, 50)]
     source.between = lambda: simulated.mutate(3)
     for walk in full:
         found.update(source.read(walk))
     source.between = lambda: None
-    since = "2026-02-01T00:00:00" + ("" if provider.timestamps == "zoneless" else "Z")
     for walk in full:
         closing = msgspec.structs.replace(walk, pager=provider.closing or "", phase=Phase.CLOSING, since=since)
         found.update(source.read(closing))
