@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.installed-runtime
 TOOLS := $(VENV)/.installed-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench sandbox lock clean
+.PHONY: help run test check lint format bench sandbox lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,7 +22,9 @@ run: $(RUNTIME) ## harvest five simulated providers into out/ and prove that not
 test: $(TOOLS) ## run all tests, on two cores
 	$(BIN)/python -m pytest -n 2
 
-check: $(TOOLS) ## format, lint and types, as in CI; changes nothing
+check: lint test ## all that CI checks: format, lint, types, layering, tests
+
+lint: $(TOOLS) ## format, lint and types; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

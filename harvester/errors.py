@@ -132,10 +132,6 @@ class TokenRefused(RepeatError):
         self.sent = sent
 
 
-class TokenRenewed(RepeatError):
-    """The token was refused and has been replaced: repeat this request once, at once."""
-
-
 # ------------------------------------------------------------------ give up
 
 
