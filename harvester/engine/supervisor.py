@@ -135,10 +135,11 @@ class Supervisor:
                 for abandoned in found:
                     if not abandoned.finished:
                         fs.remove_tree(abandoned.path)
-        elif current is not None:
-            return current.run
-        elif unfinished:
-            return unfinished[-1]
+        else:
+            for run in ([current.run] if current is not None else []) + unfinished[::-1]:
+                # A harvest of which all that is asked for has finished is over, also if it had more resources.
+                if not all(any(each.name == run and each.finished for each in found) for found in runs.values()):
+                    return run
         taken = {run.name for found in runs.values() for run in found}
         run = layout.run_name(self._site.clock.now(), taken)
         begin_current(fs, out, source.name, CurrentRun(run=run, mode=Phase.FULL, resources=names))

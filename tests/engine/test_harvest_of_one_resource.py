@@ -257,6 +257,19 @@ async def test_finished_resources_of_an_interrupted_harvest_are_not_fetched_agai
     assert len(bench.runs("Office")) == 1
 
 
+async def test_a_resource_that_has_finished_is_harvested_anew_when_asked_for_alone(out: Path) -> None:
+    """A resource taken out of the configuration must not make every later run end at once with old data."""
+    bench = Bench(out, {"Property": listings(95), "Office": [{"OfficeKey": "A1"}]})
+    bench.server.before = failing_once([8], ConnectionFailed("died"))  # type: ignore[assignment]
+    await bench.run("Property", "Office")
+    bench.clock.advance(60)
+    asked = len(bench.server.asked)
+    await bench.run("Office")
+    assert len(bench.server.asked) > asked
+    assert (await bench.run("Property", "Office"))["Property"].verdict == "complete"
+    assert bench.keys("Property") == [f"{i:06d}" for i in range(95)]
+
+
 async def test_a_finished_harvest_is_followed_by_a_new_run(out: Path) -> None:
     bench = Bench(out, {"Property": listings(15)})
     await bench.run("Property")
