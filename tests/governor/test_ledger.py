@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -460,6 +461,18 @@ async def test_an_end_that_meets_a_lock_is_written_with_the_next_turn(machine: M
     other = machine.start(2, HUNDRED)
     assert other.next_free() == 0.0
     assert await left(other) == 98
+
+
+def test_a_file_that_another_process_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    """FAULTS Q08: several start at once. The switch to a write-ahead log fails at once while another one writes."""
+    path = tmp_path / "quota.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as db:
+        db.execute("CREATE TABLE other (id INTEGER)")
+        db.execute("BEGIN IMMEDIATE")
+        soon = threading.Timer(0.2, db.execute, ["COMMIT"])
+        soon.start()
+        SqliteLedger(path, "key", FakeClock()).close()
+        soon.join()
 
 
 # ------------------------------------------------------------------ both kinds

@@ -33,6 +33,7 @@ CREATE INDEX IF NOT EXISTS news ON entries (credential, id);
 
 _PATIENCE = 30.0  # seconds to wait for other processes that open the file at the same time
 _GENERATIONS = 10
+_TRIES = 100
 
 
 class LedgerFile(Struct, frozen=True):
@@ -56,7 +57,7 @@ def open_file(path: Path, wall: float) -> LedgerFile:
         db: sqlite3.Connection | None = None
         try:
             db = sqlite3.connect(name, timeout=_PATIENCE, isolation_level=None)
-            db.execute("PRAGMA journal_mode=WAL")
+            _use_wal(db)
             db.execute("PRAGMA synchronous=NORMAL")
             if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("integrity check failed")
@@ -79,6 +80,29 @@ def open_file(path: Path, wall: float) -> LedgerFile:
         f"The quota ledger {path} and its {_GENERATIONS - 1} replacements are damaged. Without one the quota could be "
         f"overrun, so nothing is sent. Check the disk, then delete them."
     )
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log, once for all who use it.
+
+    The switch does not wait for its turn as other statements do: of processes that open a new file together, all
+    but one are told that it is locked. A transaction does wait, so it takes the place of a sleep here.
+    """
+    for _ in range(_TRIES):
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if not is_busy(exc):
+                raise
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("COMMIT")
+    # Left as it is: slower, and just as correct.
+
+
+def is_busy(exc: sqlite3.Error) -> bool:
+    """Whether another process only has its turn just now."""
+    return exc.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def _prepare(db: sqlite3.Connection, wall: float, *, replaces: bool) -> bool:

@@ -22,7 +22,7 @@ import msgspec
 
 from harvester.contracts import Clock
 from harvester.errors import StorageError, WaitError
-from harvester.governor.ledger.file import open_file, unusable
+from harvester.governor.ledger.file import is_busy, open_file, unusable
 from harvester.governor.ledger.holders import Holder, has_ended, this_process
 from harvester.governor.ledger.news import Ended, Heard, News, Opened, Paused, Released, Unknown
 from harvester.model import WindowSignal
@@ -105,7 +105,7 @@ class SqliteLedger:
                 db.execute("BEGIN IMMEDIATE")
                 break
             except sqlite3.OperationalError as exc:
-                if not _is_busy(exc):
+                if not is_busy(exc):
                     raise unusable(self._path, exc) from exc
             if self._clock.monotonic() - started > _PATIENCE:
                 raise WaitError(
@@ -312,7 +312,3 @@ def _register(db: sqlite3.Connection, holder: Holder) -> int:
         "INSERT INTO holders (host, process) VALUES (?, ?) RETURNING id", (holder.host, holder.process)
     ).fetchone()
     return int(row[0])
-
-
-def _is_busy(exc: sqlite3.Error) -> bool:
-    return exc.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
