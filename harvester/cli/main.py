@@ -26,8 +26,9 @@ COMMANDS = ("demo", "run", "plan", "status", "verify", "sandbox", "providers")
 Loop = Callable[[], asyncio.AbstractEventLoop]
 
 
-def build_app() -> App:
-    """All commands with their help."""
+def build_app(tokens: Sequence[str] = ()) -> App:
+    """The commands with their help: only the one that *tokens* begin with, or all where they begin with none."""
+    names = tokens[:1] if tokens and tokens[0] in COMMANDS else COMMANDS
     app = App(
         name="harvester",
         help="Replicates MLS data from provider APIs into NDJSON shards, and says so when anything is missing.",
@@ -37,7 +38,7 @@ def build_app() -> App:
         version_flags=["--version"],
         default_parameter=Parameter(negative=(), show_default=False),
     )
-    for order, name in enumerate(COMMANDS):
+    for order, name in enumerate(names):
         module = importlib.import_module(f"harvester.cli.{name}")
         app.command(getattr(module, name), name=name, sort_key=order)
     return app
@@ -59,7 +60,7 @@ def invoke(tokens: Sequence[str], context: Context) -> int:
     debug = "--debug" in tokens
     try:
         set_up_logs(context.stderr, debug=debug)
-        command, bound, given = build_app().parse_args(tokens, exit_on_error=False, print_error=False)
+        command, bound, given = build_app(tokens).parse_args(tokens, exit_on_error=False, print_error=False)
         if "context" in given:
             bound.arguments["context"] = replace(context, debug=debug)
         result: object = command(*bound.args, **bound.kwargs)
