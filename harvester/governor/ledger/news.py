@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harvester.model import WindowSignal
 
@@ -58,6 +58,21 @@ class Unknown(Struct, frozen=True):
 
 
 News = Opened | Ended | Released | Paused | Heard | Unknown
+
+
+def aged(signal: WindowSignal, age: float) -> WindowSignal:
+    """What *signal*, told *age* seconds ago, says now."""
+    if signal.used is not None and signal.resets_in is None and signal.seconds is not None:
+        # A count without a Reset: at the latest one period after it was told, none of it counts.
+        return structs.replace(
+            signal, resets_in=max(0.0, signal.seconds - age), used=signal.used if age < signal.seconds else None
+        )
+    if signal.resets_in is None:
+        return signal
+    left = signal.resets_in - age
+    return structs.replace(
+        signal, resets_in=max(0.0, left), remaining=signal.remaining if left > 0 else None, used=None
+    )
 
 
 class Ledger(Protocol):

@@ -24,7 +24,7 @@ from harvester.contracts import Clock
 from harvester.errors import StorageError, WaitError
 from harvester.governor.ledger.file import is_busy, open_file, unusable
 from harvester.governor.ledger.holders import Holder, has_ended, this_process
-from harvester.governor.ledger.news import Ended, Heard, News, Opened, Paused, Released, Unknown
+from harvester.governor.ledger.news import Ended, Heard, News, Opened, Paused, Released, Unknown, aged
 from harvester.model import WindowSignal
 
 _BUSY = 0.02  # seconds a statement may block the loop while another process has its turn
@@ -182,19 +182,7 @@ class SqliteLedger:
                     signal = msgspec.json.decode(text, type=WindowSignal)
                 except msgspec.MsgspecError:
                     return None
-                if signal.used is not None and signal.resets_in is None and signal.seconds is not None:
-                    # A count without a Reset: at the latest one period after it was told, none of it counts.
-                    signal = msgspec.structs.replace(
-                        signal,
-                        resets_in=max(0.0, signal.seconds - age),
-                        used=signal.used if age < signal.seconds else None,
-                    )
-                elif signal.resets_in is not None:
-                    left = signal.resets_in - age
-                    signal = msgspec.structs.replace(
-                        signal, resets_in=max(0.0, left), remaining=signal.remaining if left > 0 else None, used=None
-                    )
-                return Heard(signal)
+                return Heard(aged(signal, age))
             case _:
                 return None  # of a newer version
 
