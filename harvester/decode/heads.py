@@ -23,7 +23,12 @@ from harvester.model import Head, Resource
 
 MAX_KEY = 10_000  # bytes of one identity value; longer is no key (FAULTS P14)
 
-Pair = tuple[tuple[str, ...] | None, str | None]  # identity (None: unusable) and modification time
+
+class Columns(msgspec.Struct, frozen=True):
+    """The heads of a page as two lists, one entry a record. Cheaper than a Head for each."""
+
+    keys: Sequence[tuple[str, ...] | None]  # None: unusable
+    times: Sequence[str | None]  # None: absent
 
 
 class HeadReader:
@@ -36,6 +41,8 @@ class HeadReader:
         wanted = [*resource.key, *([resource.modified] if resource.modified else [])]
         self._paths = [tuple(name.split(".")) for name in wanted]
         self._plan = _plan(wanted)
+        plain = len(self._plan) == 1 and len(resource.key) == 1 and resource.modified and wanted[0] != wanted[1]
+        self._plain = re.compile(_walk((), wanted, PLAIN), re.DOTALL) if plain and "." not in wanted[0] else None
 
     def read(self, record: Raw | bytes) -> Head:
         """The head of *record*, one valid JSON object. A key that cannot be used is None and *problem* says why."""
@@ -49,26 +56,12 @@ class HeadReader:
             parts.append(text)
         return Head(tuple(parts), modified)
 
-    def read_page(self, records: Sequence[Raw | bytes]) -> list[Pair]:
-        """(key, modified) of every record, in order: ``read`` without its reasons, for whole pages."""
-        if len(self._plan) == 1 and len(self._keys) == 1 and self._modified and self._plan[0].slots == [0, 1]:
-            return self._read_plain(records)
-        return [(head.key, head.modified) for head in map(self.read, records)]
-
-    def _read_plain(self, records: Sequence[Raw | bytes]) -> list[Pair]:
-        """``read_page`` for the common case: one key and one time, both plain strings at the top level."""
-        match = self._plan[0].pattern.match
-        pairs: list[Pair] = []
-        for record in records:
-            found = match(record)
-            if found is not None:
-                key, time = found.groups()
-                if _plain(key) and _plain(time) and len(key) <= MAX_KEY:
-                    pairs.append(((key[1:-1].decode(),), time[1:-1].decode()))
-                    continue
-            head = self.read(record)
-            pairs.append((head.key, head.modified))
-        return pairs
+    def read_page(self, records: Sequence[Raw | bytes]) -> Columns:
+        """Keys and times of all *records*, in order: ``read`` without its reasons, for whole pages."""
+        if self._plain is not None and (columns := _read_plain(records, self._plain)) is not None:
+            return columns
+        heads = [self.read(record) for record in records]
+        return Columns([head.key for head in heads], [head.modified for head in heads])
 
     def _values(self, record: Raw | bytes) -> list[bytes | None]:
         """The wanted values as JSON text, in the order of key then time; None: absent."""
@@ -92,42 +85,63 @@ class HeadReader:
         return [_dig(built, path) for path in self._paths]
 
 
+def _read_plain(records: Sequence[Raw | bytes], pattern: re.Pattern[bytes]) -> Columns | None:
+    """``read_page`` where each record has one key and one time, both plain strings; None where any has not."""
+    found = [pattern.match(record) for record in records]
+    matches = [each for each in found if each is not None]
+    if not found or len(matches) != len(found):
+        return None
+    raw_keys, raw_times = zip(*map(_GROUPS, matches), strict=True)
+    if None in raw_keys or None in raw_times or max(map(len, raw_keys)) + 2 > MAX_KEY:  # 2: its quotes
+        return None
+    # One decoding for the page. A line feed cannot be within: it would not be JSON.
+    keys, times = (b"\n".join(column).decode().split("\n") for column in (raw_keys, raw_times))
+    return Columns(list(zip(keys, strict=True)), list(times))
+
+
 class PageHeads(Sequence[Head]):
-    """The heads of a page, computed when the first one is asked for."""
+    """The heads of a page, computed when they are first asked for."""
 
-    __slots__ = ("_heads", "_reader", "_records")
+    __slots__ = ("_columns", "_reader", "_records")
 
-    def __init__(self, records: Sequence[Raw], reader: HeadReader) -> None:
+    def __init__(self, records: Sequence[Raw | bytes], reader: HeadReader) -> None:
         self._records = records
         self._reader = reader
-        self._heads: list[Head] | None = None
+        self._columns: Columns | None = None
+
+    @property
+    def columns(self) -> Columns:
+        """All keys and times at once."""
+        if self._columns is None:
+            self._columns = self._reader.read_page(self._records)
+        return self._columns
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __iter__(self) -> Iterator[Head]:
-        return iter(self._all())
+        return map(self._head, range(len(self._records)))
 
     @overload
     def __getitem__(self, index: int) -> Head: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Head]: ...
     def __getitem__(self, index: int | slice) -> Head | Sequence[Head]:
-        return self._all()[index]
+        if isinstance(index, slice):
+            return [self._head(each) for each in range(*index.indices(len(self._records)))]
+        return self._head(index)
 
-    def _all(self) -> list[Head]:
-        if self._heads is None:
-            pairs = zip(self._reader.read_page(self._records), self._records, strict=True)
-            self._heads = [
-                Head(key, modified) if key is not None else self._reader.read(record)
-                for (key, modified), record in pairs
-            ]
-        return self._heads
+    def _head(self, index: int) -> Head:
+        key = self.columns.keys[index]
+        return Head(key, self.columns.times[index]) if key is not None else self._reader.read(self._records[index])
 
 
 # ------------------------------------------------------------------ the walk
 
 _QUOTE = 0x22
+_GROUPS = re.Match[bytes].groups
+ANY = rb"(" + STRING + rb"|" + LITERAL + rb")"
+PLAIN = rb'"([^"\\]++)"'  # a string of at least one character, without escapes: its bytes are its text
 
 
 class _Walk(msgspec.Struct, frozen=True):
@@ -148,9 +162,9 @@ def _plan(wanted: Sequence[str]) -> list[_Walk]:
     ]
 
 
-def _walk(parent: Sequence[str], names: Sequence[str]) -> bytes:
+def _walk(parent: Sequence[str], names: Sequence[str], value: bytes = ANY) -> bytes:
     """Descend to *parent*, then take one wanted member a turn, in whatever order they come."""
-    turns = rb"|".join(member(name) + rb"(" + STRING + rb"|" + LITERAL + rb")" for name in names)
+    turns = rb"|".join(member(name) + value for name in names)
     turn = skip(names) + rb"(?:" + turns + rb")" + SPACE + rb"(?:," + SPACE + rb"|\})"
     return descend(parent) + rb"(?:" + turn + rb"){%d}" % len(names)
 
@@ -172,11 +186,6 @@ def _identity(value: bytes | None) -> tuple[str, str]:
     if _INTEGER.fullmatch(value):
         return value.decode(), ""
     return "", "is neither text nor an integer"
-
-
-def _plain(value: bytes | None) -> bool:
-    """A string of at least one character without escapes: the bytes between the quotes are its text."""
-    return value is not None and value[0] == _QUOTE and len(value) > 2 and b"\\" not in value
 
 
 def _modified(value: bytes | None) -> str | None:

@@ -251,10 +251,10 @@ class ResourceRun:
                 for line in read_lines(self._site.fs, self.directory / entry.path):
                     batch.append(b"{" + line[len(stamp) :] if stamp and line.startswith(stamp) else line)
                     if len(batch) == _REMEMBER:
-                        sieve.remember(walk, batch, [reader.read(record) for record in batch])
+                        sieve.remember(walk, batch, reader)
                         batch = []
         if batch:
-            sieve.remember(walk, batch, [reader.read(record) for record in batch])
+            sieve.remember(walk, batch, reader)
 
     # -------------------------------------------------------------- the end
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import compress
 
 from msgspec import Raw, Struct
 
 from harvester.contracts import Pager
+from harvester.decode.heads import Columns, HeadReader, PageHeads
 from harvester.engine.reader import Fetched
-from harvester.model import Head, Rejected, Resource, Walk
-from harvester.store.keys import SeenKeys
+from harvester.model import Rejected, Resource, Walk
+from harvester.store.keys import SeenKeys, fingerprint, identity
 from harvester.store.manifest import KeyDigest
 
 
@@ -40,24 +42,21 @@ class Sieve:
 
         Call it once for each page, just before the page is written: what is remembered counts as held.
         """
-        page, heads = fetched.page, fetched.heads
+        page, columns = fetched.page, fetched.heads.columns
         total = len(page.records)
         keep: list[bool] | None = None
-        fresh = pager.fresh(walk, fetched.request, page, heads)
+        fresh = pager.fresh(walk, fetched.request, page, fetched.heads)
         if fresh is not None:
             keep = list(fresh)
         rejected = list(page.rejected)
         duplicates = 0 if keep is None else total - sum(keep)
         if self._resource.key:
-            keep, lost = self._quarantine(page.records, heads, keep)
+            keep, lost = self._quarantine(page.records, fetched.heads, keep)
             rejected.extend(lost)
-            keep, again = self._novel(walk, page.records, heads, keep)
+            keep, again = self._novel(walk, page.records, columns, keep)
             duplicates += again
-        times = [
-            head.modified
-            for index, head in enumerate(heads)
-            if head.modified is not None and (keep is None or keep[index])
-        ]
+        kept = columns.times if keep is None else compress(columns.times, keep)
+        times = [time for time in kept if time is not None]
         return Sifted(
             keep=keep if keep is not None and not all(keep) else None,
             rows=total if keep is None else sum(keep),
@@ -67,48 +66,50 @@ class Sieve:
             last_modified=max(times, default=None),
         )
 
-    def remember(self, walk: Walk, records: Sequence[bytes | Raw], heads: Sequence[Head]) -> None:
+    def remember(self, walk: Walk, records: Sequence[bytes], reader: HeadReader) -> None:
         """Take what an earlier attempt at this run has already committed."""
         if self._resource.key:
-            self._novel(walk, records, heads, None)
+            self._novel(walk, records, reader.read_page(records), None)
 
     def _quarantine(
-        self, records: Sequence[Raw], heads: Sequence[Head], keep: list[bool] | None
+        self, records: Sequence[Raw], heads: PageHeads, keep: list[bool] | None
     ) -> tuple[list[bool] | None, list[Rejected]]:
-        lost = [index for index, head in enumerate(heads) if head.key is None and (keep is None or keep[index])]
-        if not lost:
+        keys = heads.columns.keys
+        if None not in keys:
             return keep, []
+        lost = [index for index, key in enumerate(keys) if key is None and (keep is None or keep[index])]
         keep = [True] * len(records) if keep is None else keep
         for index in lost:
             keep[index] = False
         return keep, [Rejected(bytes(records[index]), heads[index].problem or "no key") for index in lost]
 
     def _novel(
-        self, walk: Walk, records: Sequence[bytes | Raw], heads: Sequence[Head], keep: list[bool] | None
+        self, walk: Walk, records: Sequence[bytes | Raw], columns: Columns, keep: list[bool] | None
     ) -> tuple[list[bool] | None, int]:
-        chosen = [index for index in range(len(records)) if keep is None or keep[index]]
+        keys, times = columns.keys, columns.times
+        chosen: Sequence[int] = range(len(records))
+        if keep is not None:
+            chosen = list(compress(chosen, keep))
+            keys, times = [keys[index] for index in chosen], [times[index] for index in chosen]
         if not chosen:
             return keep, 0
-        scope = walk.value
-        keys: list[tuple[str, ...]] = []
-        versions: list[str] = []
-        for index in chosen:
-            key, modified = heads[index].key or (), heads[index].modified
-            keys.append(key if scope is None else (scope, *key))
-            versions.append(modified if modified is not None else content_version(records[index]))
-        novelty = self._seen.admit(keys, versions)
+        scope = () if walk.value is None else (walk.value,)
+        names = [identity((*scope, *(key or ()))) for key in keys] if scope else [identity(key or ()) for key in keys]
+        prints = [fingerprint(name) for name in names]
+        versions = [
+            time if time is not None else content_version(records[index])
+            for index, time in zip(chosen, times, strict=True)
+        ]
+        novelty = self._seen.admit(names, prints, versions, walk.value or "")
         if novelty is None:
-            self._digest.add_all(keys)
+            self._digest.add_prints(prints)
             return keep, 0
         keep = [True] * len(records) if keep is None else keep
-        again = 0
-        for position, index in enumerate(chosen):
-            if novelty[position].is_new_key:
-                self._digest.add(keys[position])
-            elif not novelty[position].is_new_version:
-                keep[index] = False
-                again += 1
-        return keep, again
+        self._digest.add_prints([mark for mark, each in zip(prints, novelty, strict=True) if each.is_new_key])
+        held = [index for index, each in zip(chosen, novelty, strict=True) if not each.is_new_version]
+        for index in held:
+            keep[index] = False
+        return keep, len(held)
 
 
 def content_version(record: bytes | Raw) -> str:

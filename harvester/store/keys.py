@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from hashlib import blake2b
+from hashlib import sha256
+from operator import lt, xor
 from pathlib import PurePath
 from struct import Struct
 from types import TracebackType
@@ -20,7 +23,8 @@ from harvester.errors import StorageError
 
 _CACHE_KIB = 16 * 1024
 _INDEX_BITS = 20  # of a page's row; larger pages are refused
-_TWO = Struct("=qq").unpack
+_PRINT_WORDS = 4  # numbers of 8 bytes in a fingerprint
+_ORDERED_FROM = 200  # records: a smaller page in order costs more memory than its statement costs time
 _ONE = Struct("=q").unpack
 
 _SCHEMA = (
@@ -29,12 +33,15 @@ _SCHEMA = (
     "PRAGMA locking_mode=EXCLUSIVE",
     f"PRAGMA cache_size=-{_CACHE_KIB}",
     "CREATE TABLE held(k INTEGER PRIMARY KEY, place INTEGER)",  # every key, and where its first version stands
-    "CREATE TABLE pages(id INTEGER PRIMARY KEY, versions BLOB)",  # those versions, 8 bytes a row of the page
+    # Names of the keys (for pages in order only) and those versions, 8 bytes a row of the page.
+    "CREATE TABLE pages(id INTEGER PRIMARY KEY, names BLOB, versions BLOB)",
     "CREATE TABLE later(v INTEGER PRIMARY KEY)",  # all other versions
     "BEGIN",  # and never committed: pages go to the file only when the cache is full, not after each statement
 )
 _HOLD = "INSERT OR IGNORE INTO held SELECT value, ?2 + key FROM json_each(?1)"
-_KEEP = "INSERT INTO pages VALUES (?, ?)"
+_KEEP = "INSERT INTO pages VALUES (?, ?, ?)"
+_NAMES = "SELECT names FROM pages WHERE id = ?"
+_INDEX = "INSERT OR IGNORE INTO held VALUES (?, ?)"
 _FIND = f"""
     SELECT place, substr(versions, (place & {(1 << _INDEX_BITS) - 1}) * 8 + 1, 8)
     FROM json_each(?) AS asked JOIN held ON held.k = asked.value JOIN pages ON pages.id = place >> {_INDEX_BITS}
@@ -51,6 +58,11 @@ def identity(parts: tuple[str, ...]) -> bytes:
     if len(parts) == 1:  # by far the most, and this runs for every record
         return f"{len(parts[0])}:{parts[0]}".encode("utf-8", "surrogatepass")
     return "".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8", "surrogatepass")
+
+
+def fingerprint(key: bytes) -> bytes:
+    """32 bytes that stand for a key, given as its ``identity``: half of them in the index, all in the digest."""
+    return sha256(key).digest()
 
 
 class Novelty(Enum):
@@ -70,13 +82,26 @@ class Novelty(Enum):
         return self is not Novelty.HELD
 
 
+class _Walked:
+    """The pages of one scope that came in the order of their keys: each begins behind all that came before it."""
+
+    def __init__(self) -> None:
+        self.top = b""  # the largest key so far, of whatever page
+        self.firsts: list[bytes] = []  # first keys of the pages in order
+        self.pages: list[int] = []  # and the numbers of these pages
+
+
 class SeenKeys:
     """The keys, and the versions of each, that a run of a resource already holds; bounded memory however many.
 
     A SQLite file that is never trusted after its process has ended: opening deletes it, a resumed run fills it again
     from its shards. That buys the speed: no journal, no sync, and one statement a page where all keys are new.
 
-    Nothing is taken for held that is not, in practice: it takes two keys of equal 64 bits of BLAKE2b whose versions
+    Pages that come in the order of their keys, as most servers send them, are not even indexed: a key beyond all
+    that came before is new. Such a page is kept as it is, and its key range tells where to look when a key comes
+    that is not beyond all others; only what is found is then put into the index.
+
+    Nothing is taken for held that is not, in practice: it takes two keys of equal 64 bits of SHA-256 whose versions
     agree in another 64. The first alone (chance 10^-6 among 5 million keys) counts one key too few.
 
     Blocking; for one thread at a time, which need not be the one that made it. One page is one statement, so other
@@ -84,11 +109,13 @@ class SeenKeys:
 
     Args:
         path: the file, in a private directory that exists. None: in memory, for simulations and small sets.
+        ordered_from: records a page must have to be kept in order.
     """
 
-    def __init__(self, fs: Fs, path: PurePath | None) -> None:
+    def __init__(self, fs: Fs, path: PurePath | None, *, ordered_from: int = _ORDERED_FROM) -> None:
         self._fs = fs
         self._path = path
+        self._ordered_from = ordered_from
         self.number = 0  # keys held, whatever their versions
         if path is not None:
             fs.remove(path)
@@ -103,32 +130,47 @@ class SeenKeys:
                 self._database.close()
                 raise
         self._pages = 0
+        self._walked: defaultdict[str, _Walked] = defaultdict(_Walked)  # by scope
 
-    def admit(self, keys: Sequence[tuple[str, ...]], versions: Sequence[str]) -> list[Novelty] | None:
+    def admit(
+        self, keys: Sequence[bytes], prints: Sequence[bytes], versions: Sequence[str], scope: str = ""
+    ) -> list[Novelty] | None:
         """What is new of one page; from now on all of it is held.
 
         Args:
-            keys: one page's, identity values as text.
+            keys: one page's, as ``identity`` gives them.
+            prints: of each, its ``fingerprint``.
             versions: of each, e.g. the modification time.
+            scope: keys of different scopes are never equal; in each, pages may come in the order of the keys.
         Returns:
             One for each record, duplicates within the page told like any other; None when all are new keys.
         Raises:
             StorageError: the file cannot be written.
         """
+        if not keys:
+            return None
         if len(keys) >> _INDEX_BITS:
             raise StorageError(f"a page of {len(keys):,} records is too large to be checked for duplicates.")
-        names, marks = array("q"), array("q")
-        for key, version in zip(keys, versions, strict=True):
-            name, salt = _TWO(blake2b(identity(key), digest_size=16).digest())
-            names.append(name)
-            marks.append(salt ^ hash(version))  # compared in this process only, so the built-in hash does
-        asked = _json(names)
+        words = array("q", b"".join(prints))
+        names = words[::_PRINT_WORDS]
+        # Versions are compared in this process only, so the built-in hash does.
+        marks = array("q", map(xor, words[1::_PRINT_WORDS], map(hash, versions)))
         page = self._pages << _INDEX_BITS
+        walked = self._walked[scope]
+        in_order = len(keys) >= self._ordered_from and walked.top < keys[0] and all(map(lt, keys, keys[1:]))
         with self._explained():
-            new = self._run(_HOLD, (asked, page)).rowcount
-            self._run(_KEEP, (self._pages, marks.tobytes()))
-            self.number += new
+            self._run(_KEEP, (self._pages, names.tobytes() if in_order else None, marks.tobytes()))
             self._pages += 1
+            walked.top = max(walked.top, *keys)
+            if in_order:
+                walked.firsts.append(keys[0])
+                walked.pages.append(self._pages - 1)
+                self.number += len(keys)
+                return None
+            self._index(walked, keys, names)
+            asked = _json(names)
+            new = self._run(_HOLD, (asked, page)).rowcount
+            self.number += new
             if new == len(names):
                 return None
             places = [(place, _ONE(mark)[0]) for place, mark in self._run(_FIND, (asked,)).fetchall()]
@@ -144,6 +186,18 @@ class SeenKeys:
             else:
                 novelty.append(Novelty.HELD)
         return novelty
+
+    def _index(self, walked: _Walked, keys: Sequence[bytes], names: Sequence[int]) -> None:
+        """Put those of *keys* that a page kept in order holds into the index."""
+        wanted: dict[int, list[int]] = {}  # by the one page whose range they are in
+        for key, name in zip(keys, names, strict=True):
+            if place := bisect_right(walked.firsts, key):
+                wanted.setdefault(walked.pages[place - 1], []).append(name)
+        for page, asked in wanted.items():
+            held = array("q", self._run(_NAMES, (page,)).fetchone()[0])
+            places = {name: row for row, name in enumerate(held, start=page << _INDEX_BITS)}
+            found = [(name, places[name]) for name in asked if name in places]
+            self._database.executemany(_INDEX, found)
 
     def _run(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
         return self._database.execute(statement, values)

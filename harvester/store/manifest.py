@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from hashlib import sha256
 from pathlib import PurePath
 
 from msgspec import Struct
@@ -12,7 +11,7 @@ from msgspec import Struct
 from harvester.contracts import Fs
 from harvester.errors import Locked, StorageError
 from harvester.store.documents import encode_document, read_document
-from harvester.store.keys import identity
+from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import PART, data_kind, manifest_path
 from harvester.store.shardfile import ShardEntry
 
@@ -124,14 +123,16 @@ class KeyDigest:
 
     def add(self, key: tuple[str, ...]) -> None:
         """Add one key, its identity values as text in the resource's order."""
-        self.number += 1
-        self._sum += int.from_bytes(sha256(identity(key)).digest(), "big")
+        self.add_prints((fingerprint(identity(key)),))
 
     def add_all(self, keys: Iterable[tuple[str, ...]]) -> None:
         """Add the keys of one page."""
-        numbers = [int.from_bytes(sha256(identity(key)).digest(), "big") for key in keys]
-        self.number += len(numbers)
-        self._sum += sum(numbers)
+        self.add_prints([fingerprint(identity(key)) for key in keys])
+
+    def add_prints(self, prints: Sequence[bytes]) -> None:
+        """Add keys by their ``fingerprint``, where that is at hand."""
+        self.number += len(prints)
+        self._sum += sum([int.from_bytes(each, "big") for each in prints])
 
     def merge(self, other: KeyDigest) -> None:
         """Add all keys of *other*."""

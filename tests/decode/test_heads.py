@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.decode.heads import MAX_KEY, HeadReader, PageHeads
+from harvester.decode.heads import MAX_KEY, Columns, HeadReader, PageHeads
 from harvester.model import Head, Resource
 
 PROPERTY = HeadReader(Resource(name="Property", key=("ListingKey",), modified="ModificationTimestamp"))
@@ -51,7 +51,7 @@ def head(text: str, reader: HeadReader = PROPERTY) -> Head:
 )
 def test_the_first_top_level_member_of_the_name_is_read_and_nothing_else(record: str) -> None:
     assert head(record) == Head(("1",), "T")
-    assert PROPERTY.read_page([msgspec.Raw(record.encode())]) == [(("1",), "T")]
+    assert PROPERTY.read_page([msgspec.Raw(record.encode())]) == Columns([("1",)], ["T"])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_unusable_key_is_told_and_the_time_is_still_read(member: str, problem
     """FAULTS P14."""
     record = f'{{{member}"ModificationTimestamp":"T"}}'
     assert head(record) == Head(None, "T", problem)
-    assert PROPERTY.read_page([record.encode()]) == [(None, "T")]
+    assert PROPERTY.read_page([record.encode()]) == Columns([None], ["T"])
 
 
 @pytest.mark.parametrize("time", ["null", '""', "{}", "[]", "true"])
@@ -180,7 +180,8 @@ def test_heads_agree_with_a_full_parse(members: list[tuple[str, Any]], ascii_onl
     found = PROPERTY.read(record)
     assert (found.key, found.modified) == expected(members)
     assert (found.key is None) == bool(found.problem)
-    assert PROPERTY.read_page([msgspec.Raw(record)]) == [expected(members)]
+    key, time = expected(members)
+    assert PROPERTY.read_page([msgspec.Raw(record)]) == Columns([key], [time])
 
 
 # ------------------------------------------------------------------ pages
