@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from harvester.governor.gate import Gate
+from harvester.governor.learned import Learned
 from harvester.governor.refusals import CLOCK_HOUR, HOURLY
 from harvester.governor.window import EXACT
 from harvester.model import Budget, RateSignal, WindowSignal
@@ -63,6 +65,14 @@ class Account:
 
     def _declared(self, seconds: float, unit: str, limit: int) -> Gate:
         return Gate(seconds=seconds, unit=unit, declared=limit, share=self._share)
+
+    def recall(self, lessons: Sequence[Learned]) -> None:
+        """Take what earlier runs learned: the lower of declared and learned limit holds."""
+        for lesson in lessons:
+            if lesson.limit is not None:
+                gate = self._gate(WindowSignal(seconds=lesson.seconds, limit=lesson.limit, unit=lesson.unit))
+                if gate is not None:
+                    gate.tell_limit(lesson.limit)
 
     @property
     def longest(self) -> float:

@@ -74,6 +74,11 @@ class Gate:
         stated = self.stated
         return None if stated is None else max(1, math.floor(stated * self._share + 1e-9))
 
+    def tell_limit(self, limit: int) -> None:
+        """An earlier run learned this limit."""
+        self._told_limit = limit
+        self._set_limit()
+
     def hear(
         self, signal: WindowSignal, now: float, *, sent_after: float, open_requests: int, each: int, own: bool
     ) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct, structs
 
@@ -20,6 +20,7 @@ from harvester.contracts import Clock, Sink
 from harvester.events import WindowUse
 from harvester.governor.account import FREE, Account, Hold, longer
 from harvester.governor.concurrency import Concurrency
+from harvester.governor.learned import Learned
 from harvester.governor.ledger import Ended, Heard, Ledger, MemoryLedger, News, Opened, Paused, Released, Unknown
 from harvester.governor.notices import Notices
 from harvester.governor.refusals import LONGEST_PAUSE, Refusals
@@ -51,6 +52,8 @@ class Governor:
         max_wait: float | None = None,
         default_pause: float = 1.0,
         spacing: float = 0.0,
+        learned: Sequence[Learned] = (),
+        teach: Callable[[Learned], None] | None = None,
     ) -> None:
         """A governor that has sent nothing, but knows what *ledger* knows.
 
@@ -61,6 +64,8 @@ class Governor:
             max_wait: seconds a request may have to wait; None: as long as it takes.
             default_pause: seconds of silence after a refusal that names none; doubles up to a minute.
             spacing: seconds at least between two admissions, to pace bursts; 0: none.
+            learned: what earlier runs learned of the windows.
+            teach: told of every new lesson, to keep it for the next run; must not fail.
         """
         self._clock = clock
         self._source = source
@@ -68,6 +73,8 @@ class Governor:
         self._notices = Notices(clock, name=name, source=source, sink=sink, max_wait=max_wait)
         self._spacing = spacing
         self._account = Account(budget)
+        self._account.recall(learned)
+        self._teach = teach
         self._concurrency = Concurrency(budget.in_flight)
         self._refusals = Refusals(default_pause)
         self._line = asyncio.Lock()  # first in, first out, and a cancelled waiter leaves it cleanly

@@ -32,7 +32,7 @@ CREATE INDEX IF NOT EXISTS news ON entries (credential, id);
 """
 
 _PATIENCE = 30.0  # seconds to wait for other processes that open the file at the same time
-_GENERATIONS = 10
+GENERATIONS = 10
 _TRIES = 100
 
 
@@ -52,8 +52,8 @@ def open_file(path: Path, wall: float) -> LedgerFile:
     Raises:
         StorageError: it can neither be opened nor made.
     """
-    for generation in range(_GENERATIONS):
-        name = path.with_name(f"{path.stem}.{generation}{path.suffix}") if generation else path
+    for generation in range(GENERATIONS):
+        name = generation_name(path, generation)
         db: sqlite3.Connection | None = None
         try:
             db = sqlite3.connect(name, timeout=_PATIENCE, isolation_level=None)
@@ -77,9 +77,39 @@ def open_file(path: Path, wall: float) -> LedgerFile:
         )
         return LedgerFile(db, name, warning if begun and generation else "")
     raise StorageError(
-        f"The quota ledger {path} and its {_GENERATIONS - 1} replacements are damaged. Without one the quota could be "
+        f"The quota ledger {path} and its {GENERATIONS - 1} replacements are damaged. Without one the quota could be "
         f"overrun, so nothing is sent. Check the disk, then delete them."
     )
+
+
+def open_existing(path: Path) -> sqlite3.Connection | None:
+    """Open the generation of *path* that is in use, to read it or drop from it; None: there is none to be read.
+
+    Nothing is created or replaced. The caller closes the connection.
+    """
+    for generation in range(GENERATIONS):
+        name = generation_name(path, generation)
+        try:
+            db = sqlite3.connect(
+                f"{name.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None
+            )
+        except sqlite3.Error:
+            return None
+        try:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            db.close()
+            return None
+        except sqlite3.DatabaseError:
+            db.close()
+            continue  # damaged: the next name is in use
+        return db
+    return None
+
+
+def generation_name(path: Path, generation: int) -> Path:
+    """The name of the ledger *path* after *generation* replacements."""
+    return path.with_name(f"{path.stem}.{generation}{path.suffix}") if generation else path
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
