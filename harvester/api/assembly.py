@@ -21,11 +21,13 @@ from harvester.errors import ConfigError
 from harvester.governor.governor import Governor
 from harvester.governor.ledger.memory import MemoryLedger
 from harvester.governor.ledger.sqlite import SqliteLedger
+from harvester.governor.meter import Meter
 from harvester.model import Budget, Request, Response
 from harvester.provider import Provider, SourceFacts
 from harvester.store import layout
 from harvester.wire.lanes import Lanes
 from harvester.wire.limits import Timeouts
+from harvester.wire.metered import Metered
 from harvester.wire.origin import Origin
 from harvester.wire.stack import build, build_for_tokens
 from harvester.wire.transport import AiohttpTransport
@@ -120,15 +122,16 @@ async def assemble(
 
     Sources whose credential is the same share one governor, and so one quota.
     """
-    governors: dict[str, Governor] = {}
+    governors: dict[str, tuple[Governor, Meter]] = {}
     async with AsyncExitStack() as opened:
         ready = []
         for each in chosen:
             setup = each.setup
-            governor = governors.get(each.identity)
-            if governor is None:
-                governor = governors[each.identity] = _governor(config, each, ports, sink, opened)
-            connect = await _connect(each, governor, ports, sink, opened)
+            if each.identity not in governors:
+                sharers = [other.name for other in chosen if other.identity == each.identity]
+                meter = Meter(sharers, ports.clock, sink)
+                governors[each.identity] = _governor(config, each, ports, meter, opened), meter
+            connect = await _connect(each, *governors[each.identity], ports, sink, opened)
             ready.append(
                 Source(
                     name=setup.name,
@@ -156,7 +159,7 @@ def _host_of(origin: Origin) -> str:
     return f"{origin.scheme}://{origin.host}:{origin.port}"
 
 
-def _governor(config: Config, chosen: Chosen, ports: Ports, sink: Sink, opened: AsyncExitStack) -> Governor:
+def _governor(config: Config, chosen: Chosen, ports: Ports, meter: Meter, opened: AsyncExitStack) -> Governor:
     setup = chosen.setup
     ledger = (
         SqliteLedger(Path(layout.state_directory(PurePath(config.out)) / "quota.sqlite"), chosen.identity, ports.clock)
@@ -164,19 +167,21 @@ def _governor(config: Config, chosen: Chosen, ports: Ports, sink: Sink, opened: 
         else MemoryLedger()
     )
     opened.callback(ledger.close)
-    return Governor(
+    governor = Governor(
         setup.budget,
         ports.clock,
         name=setup.provider.title,
         source=setup.name,
         ledger=ledger,
-        sink=sink,
+        sink=meter,
         default_pause=setup.provider.default_pause,
     )
+    meter.read(governor.usage)
+    return governor
 
 
 async def _connect(
-    chosen: Chosen, governor: Governor, ports: Ports, sink: Sink, opened: AsyncExitStack
+    chosen: Chosen, governor: Governor, meter: Meter, ports: Ports, sink: Sink, opened: AsyncExitStack
 ) -> Callable[[Sink], Transport]:
     setup, credential = chosen.setup, chosen.credential
     provider = setup.provider
@@ -208,7 +213,7 @@ async def _connect(
         rng=ports.rng,
         sink=lanes.sink,
     )
-    return partial(lanes.open, stack)
+    return partial(lanes.open, Metered(stack, meter.look))
 
 
 def _transport(setup: Setup, origin: Origin, ports: Ports) -> AiohttpTransport:

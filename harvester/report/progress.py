@@ -70,7 +70,7 @@ class _Line:
 class _Credential:
     """What all resources of a source share."""
 
-    window: str = ""  # "12/20 per minute"
+    window: str = ""  # "12/20 this minute"
     paused_until: float = 0.0  # monotonic
     why: str = ""
 
@@ -95,8 +95,7 @@ class Board:
                 if line := self._lines.get((event.source, event.resource)):
                     line.quarantined += 1
             case WindowUse():
-                used = f"{units.count(event.used)}/{units.count(event.limit)} per {units.period(event.seconds)}"
-                self._credential(event.source).window = used
+                self._credential(event.source).window = _window(event)
             case Waiting():
                 credential = self._credential(event.source)
                 credential.paused_until, credential.why = now + event.seconds, event.reason
@@ -169,9 +168,15 @@ class Progress:
             self._live.console.print(left_behind)
 
 
+def _window(event: WindowUse) -> str:
+    period = units.period(event.seconds)
+    within = f"this {period}" if period.isalpha() else f"in {period}"
+    return f"{units.count(event.used)}/{units.count(event.limit)} {within}"
+
+
 def _state(line: _Line, credential: _Credential, now: float) -> str:
     if credential.paused_until > now:
-        return f"paused {units.duration(credential.paused_until - now)} ({printable(credential.why, 60)})"
+        return f"waiting {units.countdown(credential.paused_until - now)} ({printable(credential.why, 60)})"
     if credential.why and not credential.paused_until:
         return printable(credential.why, 60)
     eta = line.eta(now)

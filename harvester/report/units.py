@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def count(number: int) -> str:
     return f"{number:,}"
@@ -34,4 +36,11 @@ def duration(seconds: float) -> str:
 
 def period(seconds: float) -> str:
     """The length of a quota window: ``second``, ``minute``, ``hour``, ``day`` or ``90 s``."""
-    return {1: "second", 60: "minute", 3600: "hour", 86400: "day"}.get(int(seconds)) or f"{seconds:g} s"
+    return {1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}.get(seconds) or f"{seconds:g} s"
+
+
+def countdown(seconds: float) -> str:
+    """Seconds that are left, as a clock counts them down: ``0:41``, ``12:05``, ``3:04:59``; never negative."""
+    minutes, rest = divmod(max(0, math.ceil(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

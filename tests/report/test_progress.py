@@ -26,7 +26,7 @@ def test_a_line_tells_records_rate_window_and_eta() -> None:
     board.fold(WindowUse(at=h.START, source="ims", used=12, limit=20, seconds=60))
     clock.advance(5)
     board.fold(h.page(250))
-    assert drawn(board) == [["ims Property", "250 records", "50/s", "12/20 per minute", "ETA 15 s"]]
+    assert drawn(board) == [["ims Property", "250 records", "50/s", "12/20 this minute", "ETA 15 s"]]
 
 
 def test_the_rate_is_that_of_the_last_ten_seconds_and_the_eta_that_of_the_whole_attempt() -> None:
@@ -50,10 +50,10 @@ def test_a_pause_counts_down_for_every_resource_of_the_credential() -> None:
     board.fold(h.waiting(0, 41))
     clock.advance(11)
     states = {line[0]: line[-1] for line in drawn(board)}
-    assert states["ims Property"] == states["ims Member"] == "paused 30 s (429 Retry-After 41)"
+    assert states["ims Property"] == states["ims Member"] == "waiting 0:30 (429 Retry-After 41)"
     assert states["centris Office"] == "0/s"
     clock.advance(31)
-    assert "paused" not in str(drawn(board))
+    assert "waiting" not in str(drawn(board))
 
 
 def test_a_repeat_shows_until_the_next_page_and_quarantine_is_counted() -> None:
