@@ -182,7 +182,9 @@ def idx_signal(response: Response, now: datetime) -> RateSignal:
     used = read_count(lines[-1]) if lines else None
     refused = response.status == _PRECONDITION_FAILED
     windows = (WindowSignal(name=HOURLY, used=used),) if refused or used is not None else ()
-    wait = _retry_after(response, now) if refused or response.status == _SERVICE_UNAVAILABLE else None
+    # 429 is none of its documented answers: something in front of it says so, and says for how long.
+    waits = refused or response.status in (_TOO_MANY, _SERVICE_UNAVAILABLE)
+    wait = _retry_after(response, now) if waits else None
     text = f"{used} used this hour" if refused and used is not None else ""
     return RateSignal(
         refused=refused, retry_after=wait, windows=windows, evidence=_evidence(response, wait, text) if refused else ""

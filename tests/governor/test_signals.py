@@ -173,6 +173,13 @@ def test_idx_refuses_with_412_and_names_no_wait() -> None:
     assert signal.windows[0].name == HOURLY
 
 
+def test_idx_is_waited_for_as_long_as_an_undocumented_429_asks() -> None:
+    """FAULTS S04, Q12: it is no 412, so nothing is said about the hour."""
+    signal = idx_signal(answer(429, retry_after="30"), NOW)
+    assert signal.retry_after == 30.0
+    assert signal.windows == ()
+
+
 # ------------------------------------------------------------------ Spark
 
 
