@@ -5,9 +5,7 @@ the last id it read finds the news behind it. A turn is one ``BEGIN IMMEDIATE`` 
 else can decide, so the sum of all sends holds every limit (FAULTS Q08). Commits are not synced one by one: a
 killed process loses nothing, a power cut may lose the entries since SQLite's last checkpoint.
 
-Wall time is what survives a restart, and it may jump. It is believed within bounds only: an entry is never
-younger than now nor, once this process runs, older than its last look; entries from the future become entries of
-now (FAULTS C02), which is a wait of at most one window.
+Its times are wall time, which survives a restart.
 """
 
 from __future__ import annotations
@@ -18,13 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from harvester.contracts import Clock
 from harvester.errors import StorageError, WaitError
+from harvester.governor.ledger.entries import Ages, Entry, news_of, told
 from harvester.governor.ledger.file import is_busy, open_file, unusable
 from harvester.governor.ledger.holders import Holder, has_ended, this_process
-from harvester.governor.ledger.news import Ended, Heard, News, Opened, Paused, Released, Unknown, aged
+from harvester.governor.ledger.news import Ended, News, Unknown
 from harvester.model import WindowSignal
 
 _BUSY = 0.02  # seconds a statement may block the loop while another process has its turn
@@ -35,18 +32,6 @@ _LATE = 60.0  # a request of a dead process was counted by the server at most th
 _OPEN_AT_MOST = 600.0  # seconds; an open entry of a process we cannot ask is given up then
 _PRUNE_EVERY = 500  # turns
 _KEEP_AT_LEAST = 86_400.0  # seconds; a window that was told may be longer than those declared
-_DRIFT = 0.5  # seconds between wall and monotonic time since the last look that mean a jump
-
-
-class _Entry(msgspec.Struct, frozen=True):
-    """A row to be written; the columns of ``entries``."""
-
-    kind: str
-    ref: int
-    at: float
-    size: int = 0
-    topic: str = ""
-    text: str = ""
 
 
 class SqliteLedger:
@@ -75,11 +60,10 @@ class SqliteLedger:
         self._clock = clock
         self._ended = ended
         self._seen = 0  # id of the last entry read
-        self._looked = float("-inf")  # monotonic; never yet
-        self._looked_wall = 0.0
+        self._ages = Ages()
         self._asked = float("-inf")
         self._turns = 0
-        self._pending: list[_Entry] = []
+        self._pending: list[Entry] = []
         self._others: dict[int, tuple[int, float]] = {}  # open sends of others: holder, wall time of admission
         self._holders: dict[int, Holder] = {}
         opened = open_file(Path(path), self._wall())
@@ -119,7 +103,7 @@ class SqliteLedger:
             read(self._news(db, keep))
             number = None
             if may_send():
-                number = self._insert(db, _Entry("open", 0, self._wall()))
+                number = self._insert(db, Entry("open", 0, self._wall()))
             db.execute("COMMIT")
         except sqlite3.Error as exc:
             self._roll_back(db)
@@ -132,15 +116,11 @@ class SqliteLedger:
 
     def _news(self, db: sqlite3.Connection, keep: float) -> list[News]:
         now, wall = self._clock.monotonic(), self._wall()
-        first = self._looked == float("-inf")
+        first = self._ages.first
         self._turns += 1
         if first or self._turns % _PRUNE_EVERY == 0:
             self._prune(db, wall, max(keep, _KEEP_AT_LEAST))
-        # Whatever was not there at the last look is no older than it; after a jump of the wall clock, no age at all.
-        oldest = float("inf") if first else now - self._looked
-        if not first and abs((wall - self._looked_wall) - (now - self._looked)) > _DRIFT:
-            oldest = 0.0
-        self._looked, self._looked_wall = now, wall
+        self._ages.look(now, wall)
         news: list[News] = []
         if first:
             row = db.execute("SELECT at FROM entries WHERE credential = '' AND kind = 'unknown'").fetchone()
@@ -152,7 +132,7 @@ class SqliteLedger:
         ):
             self._seen = row[0]
             if row[1] != self._me:
-                item = self._item(row, wall, oldest)
+                item = self._item(row)
                 if item is not None:
                     news.append(item)
         if self._others and now - self._asked >= _LOOK_FOR_DEAD:
@@ -160,31 +140,13 @@ class SqliteLedger:
             news += self._bury(db, wall)
         return news
 
-    def _item(self, row: tuple[Any, ...], wall: float, oldest: float) -> News | None:
+    def _item(self, row: tuple[Any, ...]) -> News | None:
         number, holder, kind, ref, at, size, text = row
-        passed = max(0.0, wall - at)
-        age = min(passed, oldest)
-        match kind:
-            case "open":
-                self._others[number] = (holder, at)
-                return Opened(number, age)
-            case "ended" | "unheard":
-                self._others.pop(ref, None)
-                return Ended(ref, age, size, kind == "ended")
-            case "released":
-                self._others.pop(ref, None)
-                return Released(ref)
-            case "pause":
-                left = size / 1000 - age
-                return Paused(left, text) if left > 0 else None
-            case "told":
-                try:
-                    signal = msgspec.json.decode(text, type=WindowSignal)
-                except msgspec.MsgspecError:
-                    return None
-                return Heard(aged(signal, age))
-            case _:
-                return None  # of a newer version
+        if kind == "open":
+            self._others[number] = (holder, at)
+        elif ref:
+            self._others.pop(ref, None)
+        return news_of(number, Entry(kind, ref, at, size, text=text), self._ages.of(at))
 
     def _bury(self, db: sqlite3.Connection, wall: float) -> list[News]:
         """Open sends of processes that have ended count as sent; nobody will settle them any more."""
@@ -197,7 +159,7 @@ class SqliteLedger:
                 # It may have been killed just now, with the request on its way to the server.
                 spent_at = min(wall, at + _LATE)
                 db.execute("DELETE FROM entries WHERE id = ?", (ref,))
-                self._insert(db, _Entry("unheard", ref, spent_at))
+                self._insert(db, Entry("unheard", ref, spent_at))
                 del self._others[ref]
                 news.append(Ended(ref, max(0.0, wall - spent_at), 0, heard=False))
         return news
@@ -222,22 +184,20 @@ class SqliteLedger:
     # -------------------------------------------------------------- writing
 
     def end(self, number: int, size: int, *, heard: bool) -> None:
-        self._pending.append(_Entry("ended" if heard else "unheard", number, self._wall(), size))
+        self._pending.append(Entry("ended" if heard else "unheard", number, self._wall(), size))
         self._flush()
 
     def release(self, number: int) -> None:
-        self._pending.append(_Entry("released", number, self._wall()))
+        self._pending.append(Entry("released", number, self._wall()))
         self._flush()
 
     def pause(self, seconds: float, reason: str) -> None:
-        self._pending.append(_Entry("pause", 0, self._wall(), round(seconds * 1000), text=reason))
+        self._pending.append(Entry("pause", 0, self._wall(), round(seconds * 1000), text=reason))
         self._flush()
 
     def hear(self, signal: WindowSignal) -> None:
         # Not flushed: it must become visible together with the end of its request, or the figure counts twice.
-        topic = f"{signal.unit}/{signal.seconds or signal.limit}/{signal.name}"
-        text = msgspec.json.encode(signal).decode()
-        self._pending.append(_Entry("told", 0, self._wall(), topic=topic, text=text))
+        self._pending.append(told(signal, self._wall()))
 
     def _flush(self) -> None:
         """Write what is pending, if nobody else has the turn just now; else the next turn does."""
@@ -263,7 +223,7 @@ class SqliteLedger:
                 )
             self._insert(db, entry)
 
-    def _insert(self, db: sqlite3.Connection, entry: _Entry) -> int:
+    def _insert(self, db: sqlite3.Connection, entry: Entry) -> int:
         cursor = db.execute(
             "INSERT INTO entries (credential, holder, kind, ref, at, size, topic, text) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
