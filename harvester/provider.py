@@ -52,6 +52,7 @@ class Provider:
     timestamps: str = "iso"  # how instants are written in filters: iso (with Z), zoneless, spaced
     anchor: Callable[[Walk], PageRequest] | None = None
     count: Callable[[Walk], PageRequest] | None = None
+    counts_pages: bool = False  # the first page of a full walk tells the count, so that it need not be asked for
     headers: tuple[tuple[str, str], ...] = ()  # on every data request
     open_resources: bool = False  # names outside *resources* may be configured (OData)
     describe: Callable[[str], Resource] = by_convention  # members of a resource outside *resources*

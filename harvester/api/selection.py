@@ -40,29 +40,40 @@ def wanted_of(name: str, section: SourceConfig, provider: Provider, only: Sequen
         if not provider.open_resources:
             check_resource(name, each.name, known)
     layout.check_distinct((each.name.replace("/", ".") for each in configured), path=f"sources.{name}.resources")
-    chosen = [each for each in configured if not only or each.name in only]
-    return with_parents(provider, [_wanted(name, section, each, known, provider) for each in chosen])
+    everything = [_wanted(name, section, each, known, provider) for each in configured]
+    chosen = [each for each in everything if not only or each.resource.name in only]
+    return with_parents(provider, chosen, everything)
 
 
 def blueprints_of(
     name: str, section: SourceConfig, provider: Provider, base_url: str, only: Sequence[str] = ()
 ) -> tuple[Blueprint, ...]:
     """What the engine builds source *name* from."""
-    return tuple(
-        Blueprint(
-            resource=wanted.resource,
-            walks=partial(full_walks, provider, wanted),
-            close=partial(closing_walk, provider),
-            count=provider.count if _countable(wanted) else None,
-            fingerprint=fingerprint(provider, base_url, wanted),
-            implied=wanted.implied,
+    prints: dict[str, str] = {}
+    blueprints = []
+    for wanted in wanted_of(name, section, provider, only):
+        parent = wanted.resource.per_value
+        prints[wanted.resource.name] = fingerprint(
+            provider, base_url, wanted, prints[parent.resource] if parent is not None else ""
         )
-        for wanted in wanted_of(name, section, provider, only)
-    )
+        blueprints.append(
+            Blueprint(
+                resource=wanted.resource,
+                walks=partial(full_walks, provider, wanted),
+                close=partial(closing_walk, provider),
+                count=provider.count if _countable(wanted) else None,
+                fingerprint=prints[wanted.resource.name],
+                implied=wanted.implied,
+            )
+        )
+    return tuple(blueprints)
 
 
-def fingerprint(provider: Provider, base_url: str, wanted: Wanted) -> str:
-    """Equal for two runs exactly when they may be one: everything that decides which records a run holds."""
+def fingerprint(provider: Provider, base_url: str, wanted: Wanted, parent: str = "") -> str:
+    """Equal for two runs exactly when they may be one: everything that decides which records a run holds.
+
+    *parent*: the fingerprint of the resource whose values it is walked by; "" when there is none.
+    """
     resource = wanted.resource
     facts = (
         provider.name,
@@ -76,6 +87,9 @@ def fingerprint(provider: Provider, base_url: str, wanted: Wanted) -> str:
         wanted.expand,
         wanted.pager or resource.walk or provider.full,
         wanted.headers,
+        wanted.horizon,
+        provider.headers,  # the API version among them
+        parent,
     )
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 

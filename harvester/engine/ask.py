@@ -5,6 +5,7 @@ from __future__ import annotations
 from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
 from harvester.engine.source import Source
+from harvester.errors import ProtocolError, ResourceRefused
 from harvester.model import Action, Page, PageRequest, Request, Response, Walk
 
 
@@ -49,5 +50,11 @@ async def find_anchor(source: Source, transport: Transport, walk: Walk) -> str |
 
 
 async def count(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> int | None:
-    """How many records the provider claims; None when the answer does not say."""
-    return (await ask(source, transport, walk, request)).count
+    """How many records the provider claims; None when it does not say, or does not take the question.
+
+    A count is a hint (FAULTS P13): a server without one is still harvested.
+    """
+    try:
+        return (await ask(source, transport, walk, request)).count
+    except (ResourceRefused, ProtocolError):
+        return None

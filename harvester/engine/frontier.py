@@ -27,10 +27,6 @@ class Frontier:
         del self._open[request]
         self._open.update(dict.fromkeys(followers))
 
-    def exchange(self, request: PageRequest, other: PageRequest) -> None:
-        """Ask for *other* in place of *request*, e.g. with a smaller page; the order is kept."""
-        self._open = {other if item == request else item: None for item in self._open}
-
     def restart(self, request: PageRequest) -> None:
         """Begin again at *request*: the server no longer knows any other position."""
         self._open = {request: None}

@@ -33,7 +33,8 @@ _LOST_CURSOR = frozenset({400, 404, 409, 410})  # on a later page: the position 
 class Fetched:
     """A decoded page, what it proves to exist, and how long it took."""
 
-    request: PageRequest
+    asked: PageRequest  # as the page before named it: what the frontier knows
+    request: PageRequest  # as it was sent in the end, with fewer records where the server wanted that
     page: Page
     heads: PageHeads
     followers: Sequence[PageRequest]
@@ -110,25 +111,25 @@ class WalkReader:
             if not scope.cancel_called:
                 self._results_in.send_nowait(outcome)
 
-    async def _fetch(self, request: PageRequest) -> Fetched:
-        asked = self._clock.monotonic()
+    async def _fetch(self, asked: PageRequest) -> Fetched:
+        began = self._clock.monotonic()
+        request = asked
         while True:
             try:
                 page = await self._ask(request)
-                break
-            except PageTooLarge as error:
+                heads = PageHeads(page.records, self._heads)
+                followers = self._pager.follow(self._walk, page, heads)
+            except PageTooLarge as error:  # by the server's word, or because the pager saw that the page is cut
                 smaller = self._pager.with_size(self._walk, request, error.page_size)
                 if smaller == request:
                     raise
-                self._frontier.exchange(request, smaller)
                 request = smaller
             except ResourceRefused as error:
-                if error.status in _LOST_CURSOR and request != self._pager.first(self._walk):
+                if error.status in _LOST_CURSOR and asked != self._pager.first(self._walk):
                     raise CursorExpired(str(error)) from error
                 raise
-        heads = PageHeads(page.records, self._heads)
-        followers = self._pager.follow(self._walk, page, heads)
-        return Fetched(request, page, heads, followers, self._clock.monotonic() - asked)
+            else:
+                return Fetched(asked, request, page, heads, followers, self._clock.monotonic() - began)
 
     async def _ask(self, request: PageRequest) -> Page:
         attempt = 1

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from itertools import islice
 from pathlib import PurePath
 from typing import TypeVar
 
@@ -16,10 +19,13 @@ import msgspec
 from harvester.contracts import Clock, Fs, Rng, Sink, Transport
 from harvester.decode.heads import HeadReader
 from harvester.engine.ask import count
+from harvester.engine.assignment import assign
+from harvester.engine.quarantine import Quarantine
 from harvester.engine.sieve import Sieve
 from harvester.engine.source import Blueprint, Source
+from harvester.engine.stopping import unless_stopped
 from harvester.engine.worker import Position, WalkWorker, Workshop, resume, stamp_of
-from harvester.errors import ConfigError, HarvesterError
+from harvester.errors import ConfigError, HarvesterError, StorageError
 from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
 from harvester.model import Phase, Walk
 from harvester.store import commits as commit_logs
@@ -53,6 +59,11 @@ class Site:
     keys_on_disk: bool = True  # False: the key index stays in memory (simulations)
 
 
+def _total(counts: Sequence[int | None]) -> int | None:
+    """The sum; None when one of them is not known, or there are none."""
+    return None if not counts or None in counts else sum(number or 0 for number in counts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How a resource ended. *error* is what stopped it; None when it finished or was interrupted."""
@@ -81,27 +92,30 @@ class ResourceRun:
         self._count_after: int | None = None
         self._clocked = site.clock.monotonic()
 
-    async def run(self, values: Sequence[str] | None) -> Outcome:
+    async def run(self, values: Sequence[str] | None, doubt: str = "") -> Outcome:
         """Harvest the resource.
 
         Args:
             values: of the parent resource, one walk each; None when there is no parent.
+            doubt: why *values* may not be all of them; "" when they are. The run is then not complete either.
         Raises nothing of ``HarvesterError``: a failure is an Outcome, so that the siblings go on.
         """
         try:
-            finished = read_manifest(self._site.fs, self.directory)
+            finished = await self._in_thread(read_manifest, self._site.fs, self.directory)
             if finished is not None:
+                self._check_fingerprint(finished.fingerprint)
                 return self._report_finished(finished)
-            return await self._harvest(values)
+            return await self._harvest(values, doubt)
         except HarvesterError as error:
+            await self._in_thread(self._sweep_empty)
             return self._conclude("failed", str(error), error)
 
     # -------------------------------------------------------------- the run
 
-    async def _harvest(self, values: Sequence[str] | None) -> Outcome:
+    async def _harvest(self, values: Sequence[str] | None, doubt: str) -> Outcome:
         site = self._site
         earlier = await self._in_thread(self._load)
-        walks = self._assign(self._blueprint.walks(values, self._started), earlier)
+        walks = assign(self._blueprint.walks(values, self._started), earlier)
         held = sum(commits[-1].tally.records for commits in earlier.values() if commits)
         site.sink(
             ResourceStarted(
@@ -121,17 +135,21 @@ class ResourceRun:
             shop = self._shop(seen)
             for commits in earlier.values():
                 self._requests += commits[-1].tally.requests
-                await self._in_thread(self._remember, shop.sieve, commits)
+                await self._in_thread(self._remember, shop, commits)
             if not await self._work(walks, shop, earlier):
                 return self._conclude("interrupted", "stopped; run the same command again to go on")
             reason = ""
-            for letter in _CLOSING_ROUNDS:
+            for letter, following in zip(_CLOSING_ROUNDS, f"{_CLOSING_ROUNDS[1:]}-", strict=True):
                 closing = [closed for walk in walks if (closed := self._close(walk, letter)) is not None]
                 if not await self._work(closing, shop, earlier):
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
-                reason = await self._shortfall(walks)
-                if not reason or not closing:
+                reason, stopped = await self._shortfall(walks, shop)
+                if stopped:
+                    return self._conclude("interrupted", "stopped; run the same command again to go on")
+                # A round that an earlier attempt began belongs to the run and is finished, needed or not.
+                if not any(name.startswith(following) for name in earlier) and (not reason or not closing):
                     break
+            reason = doubt or reason
             quarantined = self._sum("quarantined")
             if quarantined:
                 reason = reason or f"{quarantined:,} records could not be taken; they are in the quarantine shards"
@@ -172,27 +190,30 @@ class ResourceRun:
         closing = self._blueprint.close(walk, position.anchor, position.reached)
         return msgspec.structs.replace(closing, id=f"{letter}{walk.id[1:]}") if closing is not None else None
 
-    async def _shortfall(self, walks: Sequence[Walk]) -> str:
-        """Why the provider's count says that rows are missing; "" when it does not say so.
+    async def _shortfall(self, walks: Sequence[Walk], shop: Workshop) -> tuple[str, bool]:
+        """Why the provider's count says that rows are missing, "" when it does not say so; True: asked to stop.
 
         Counts are taken before and after: rows may honestly come and go, so only fewer keys than *both* counts is
         a gap. A count can never prove that nothing is missing (FAULTS P13), it can only disprove it (P06).
         """
-        before = [self._positions[walk.id].expected for walk in walks]
-        if self._blueprint.count is None:
-            self._count_after = None
-            known = [count for count in before if count is not None]
-            claimed = sum(known) if len(known) == len(walks) and walks else None
-        else:
-            asked = [await count(self._source, self._transport, walk, self._blueprint.count(walk)) for walk in walks]
-            self._count_after = sum(number or 0 for number in asked)
-            known = [count for count in before if count is not None]
-            claimed = min(sum(known), self._count_after) if len(known) == len(walks) else self._count_after
+        before = _total([self._positions[walk.id].expected for walk in walks])
+        self._count_after = None
+        if shop.count is not None and before is not None:
+            asked: list[int | None] = []
+            for walk in walks:
+                ask = partial(count, self._source, self._transport, walk, shop.count(walk))
+                number, stopped = await unless_stopped(shop.stop, ask)
+                if stopped:
+                    return "", True
+                asked.append(number)
+            self._count_after = _total(asked)
+        known = [number for number in (before, self._count_after) if number is not None]
         taken = self._digest.number if self._resource.key else self._sum("records")
-        missing = (claimed or 0) - taken - self._sum("quarantined")
-        if claimed is None or missing <= 0:
-            return ""
-        return f"the provider counts {claimed:,} records, {missing:,} more than could be read"
+        claimed = min(known, default=0)
+        missing = claimed - taken - self._sum("quarantined")
+        if missing <= 0:
+            return "", False
+        return f"the provider counts {claimed:,} records, {missing:,} more than could be read", False
 
     # -------------------------------------------------------------- what an earlier attempt left
 
@@ -205,55 +226,44 @@ class ResourceRun:
             if commits:
                 earlier[name] = commits
                 self._logs[name] = log
-                self._check_fingerprint(commits[-1])
+                self._check_fingerprint(commits[-1].fingerprint)
         keep = {entry.path for commits in earlier.values() for commit in commits for entry in commit.add}
         tidy(fs, self.directory, keep)
         return earlier
 
-    def _check_fingerprint(self, commit: Commit) -> None:
-        if commit.fingerprint != self._blueprint.fingerprint:
+    def _check_fingerprint(self, fingerprint: str) -> None:
+        if fingerprint != self._blueprint.fingerprint:
             raise ConfigError(
-                f"{self.directory} holds an unfinished run made with other settings (base URL, select, filter, "
-                "expand, language or walk). Nothing was changed. Run again with the earlier settings to finish it, "
-                "with --restart to give it up, or with another output directory.",
+                f"{self.directory} belongs to an unfinished harvest made with other settings (base URL, select, "
+                "filter, expand, language, horizon or walk). Nothing was changed. Run again with the earlier settings "
+                "to finish it, with --restart to give it up, or with another output directory.",
                 path=f"sources.{self._source.name}",
             )
 
-    def _assign(self, walks: Sequence[Walk], earlier: dict[str, tuple[Commit, ...]]) -> list[Walk]:
-        """Give each walk the id under which its value was committed before; new values get the next free ids."""
-        known = {
-            commits[-1].walk.value: commits[-1].walk
-            for commits in earlier.values()
-            if commits[-1].walk.phase is Phase.FULL
-        }
-        taken = {walk.id for walk in known.values()}
-        free = (name for index in range(len(walks) + len(taken)) if (name := f"w{index:02d}") not in taken)
-        assigned = []
-        for walk in walks:
-            before = known.pop(walk.value, None)
-            assigned.append(before if before is not None else msgspec.structs.replace(walk, id=next(free)))
-        # A value that has gone from the parent keeps what was read of it; its walk is finished all the same.
-        assigned.extend(known.values())
-        return assigned
+    def _sweep_empty(self) -> None:
+        """An attempt that never committed anything leaves no run behind to be gone on with."""
+        fs = self._site.fs
+        with suppress(StorageError):  # the failure that led here is the one to tell
+            if not commit_logs.walks(fs, self.directory) and not fs.exists(layout.manifest_path(self.directory)):
+                fs.remove_tree(self.directory)
 
-    def _remember(self, sieve: Sieve, commits: tuple[Commit, ...]) -> None:
+    def _remember(self, shop: Workshop, commits: tuple[Commit, ...]) -> None:
         """Read back what is committed, so that nothing of it is written twice."""
         walk = commits[-1].walk
-        stamp = stamp_of(walk)
-        reader = HeadReader(self._resource)
-        if not self._resource.key:
-            return
-        batch: list[bytes] = []
-        for commit in commits:
-            for entry in commit.add:
-                if not entry.path.startswith("part-"):
-                    continue
-                for line in read_lines(self._site.fs, self.directory / entry.path):
-                    batch.append(b"{" + line[len(stamp) :] if stamp and line.startswith(stamp) else line)
-                    if len(batch) == _REMEMBER:
-                        sieve.remember(walk, batch, reader)
-                        batch = []
-        if batch:
+        for entry in (entry for commit in commits for entry in commit.add):
+            lines = read_lines(self._site.fs, self.directory / entry.path)
+            match layout.data_kind(entry.path):
+                case layout.ShardKind.QUARANTINE:
+                    for line in lines:
+                        shop.quarantine.remember(line)
+                case layout.ShardKind.PART if self._resource.key:
+                    self._remember_records(shop.sieve, walk, lines)
+
+    def _remember_records(self, sieve: Sieve, walk: Walk, lines: Iterator[bytes]) -> None:
+        stamp, reader = stamp_of(walk), HeadReader(self._resource)
+        while batch := [
+            b"{" + line[len(stamp) :] if stamp and line.startswith(stamp) else line for line in islice(lines, _REMEMBER)
+        ]:
             sieve.remember(walk, batch, reader)
 
     # -------------------------------------------------------------- the end
@@ -281,7 +291,7 @@ class ResourceRun:
             started=min(started, self._started),
             finished=site.clock.now(),
             watermark=min(anchors, default=None),
-            count_before=sum(c for c in before if c is not None) if before and None not in before else None,
+            count_before=_total(before),
             count_after=self._count_after,
             keys=self._digest.key_set() if self._resource.key else None,
             quarantined=self._sum("quarantined"),
@@ -364,6 +374,8 @@ class ResourceRun:
             fingerprint=self._blueprint.fingerprint,
             sieve=Sieve(self._resource, seen, self._digest),
             stop=site.stop,
+            quarantine=Quarantine(),
+            count=self._blueprint.count,
         )
 
     def _sum(self, field: str) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import compress
 from pathlib import PurePath
 from typing import TypeVar
@@ -12,20 +13,22 @@ from typing import TypeVar
 import msgspec
 from anyio.abc import TaskGroup
 
-from harvester.contracts import Transport
+from harvester.contracts import Pager, Transport
 from harvester.decode.heads import HeadReader, PageHeads
 from harvester.decode.lines import put_stamp
 from harvester.engine.ask import ask, find_anchor
+from harvester.engine.assignment import assign
 from harvester.engine.loop_guard import LoopGuard
 from harvester.engine.reader import Fetched, WalkReader
 from harvester.engine.resource_run import Site
 from harvester.engine.sieve import Sieve
 from harvester.engine.source import Blueprint, Source
-from harvester.engine.worker import Position, resume, stamp_of
-from harvester.errors import ArgumentError, ConfigError
-from harvester.model import PerValue, Rejected, Walk
+from harvester.engine.worker import MAX_RESTARTS, Position, resume, stamp_of
+from harvester.errors import ArgumentError, ConfigError, CursorExpired
+from harvester.model import PerValue, Phase, Rejected, Walk
+from harvester.store import commits as commit_logs
 from harvester.store import layout
-from harvester.store.commits import CommitLog, Tally
+from harvester.store.commits import Commit, CommitLog
 from harvester.store.keys import SeenKeys
 from harvester.store.manifest import KeyDigest
 from harvester.store.runs import find_runs
@@ -39,18 +42,16 @@ class DeliveredPage:
     def __init__(
         self,
         stream: PageStream,
-        walk: Walk,
-        position: Position,
-        fetched: Fetched,
+        step: Step,
         records: list[bytes],
         rejected: Sequence[Rejected],
     ) -> None:
         self.source = stream.source.name
-        self.resource = walk.resource.name
-        self.value = walk.value  # of the parent resource, e.g. the IMS database; None: there is none
+        self.resource = step.walk.resource.name
+        self.value = step.walk.value  # of the parent resource, e.g. the IMS database; None: there is none
         self.records = records  # one JSON object each, the provider's bytes, stamped like a shard's line
         self.rejected = tuple(rejected)  # records that cannot be taken, with the reason
-        self._stream, self._walk, self._position, self._fetched = stream, walk, position, fetched
+        self._stream, self._step = stream, step
 
     def decode(self, kind: type[T]) -> list[T]:
         """The records as *kind*, a Struct, TypedDict, dataclass or ``dict``.
@@ -65,15 +66,30 @@ class DeliveredPage:
         """Say that this page, and every page delivered before it, is safe with you: a restart goes on behind it.
 
         A page that is not committed is delivered again after a restart.
+
+        Raises:
+            ArgumentError: it is committed already.
+            StorageError: the position could not be made durable; the page is not committed.
         """
-        await self._stream.commit_through(self)
+        await self._stream.commit_through(self._step)
+
+
+@dataclass(eq=False)
+class Step:
+    """One page on the way: what a commit of it settles."""
+
+    walk: Walk
+    position: Position
+    fetched: Fetched
+    silent: bool = False  # nothing of it was delivered; it is committed with the page before it
 
 
 class PageStream:
     """``async for page in stream``: the resource's full walk, its closing delta included.
 
-    Positions live below ``<out>/_harvester/positions`` until the walk has ended; the next stream then begins anew.
-    Each page is delivered once as long as every page is committed; after a crash those not committed come again.
+    Positions live below ``<out>/_harvester/positions`` until everything is committed; the next stream then begins
+    anew. Each page is delivered once as long as every page is committed. After a crash, and where the server has
+    forgotten a position, pages come again. Nothing is compared with the provider's count here.
     """
 
     def __init__(
@@ -83,7 +99,9 @@ class PageStream:
         self._blueprint, self._site, self._tasks = blueprint, site, tasks
         self._parents = {parent.resource.name: parent for parent in parents}
         self._transport: Transport = source.connect(site.sink)
-        self._delivered: deque[DeliveredPage] = deque()
+        self._open: deque[Step] = deque()  # delivered, not committed
+        self._ended = False  # the last page was delivered
+        self._directory: PurePath | None = None
         self._logs: dict[str, CommitLog] = {}
         self._pages = self._iterate()
 
@@ -94,62 +112,80 @@ class PageStream:
         """End the iteration; fetches under way are dropped."""
         await self._pages.aclose()
 
-    async def commit_through(self, page: DeliveredPage) -> None:
-        """Move the position behind *page*; see ``DeliveredPage.commit``."""
-        if page not in self._delivered:
+    async def commit_through(self, step: Step | None) -> None:
+        """Move the position behind *step*, and behind what was silent after it; None: only behind what is silent."""
+        if step is not None and step not in self._open:
             raise ArgumentError("this page is committed already, or its stream has ended")
+        steps = list(self._open)
+        end = 0 if step is None else steps.index(step) + 1
+        while end < len(steps) and steps[end].silent:
+            end += 1
         moved: dict[str, tuple[Walk, Position]] = {}
-        while True:
-            first = self._delivered.popleft()
-            fetched, position = first._fetched, first._position  # noqa: SLF001 - one concept in two classes
-            position.frontier.settle(fetched.request, fetched.followers)
-            position.tally = _tallied(position.tally, first)
-            moved[first._walk.id] = (first._walk, position)  # noqa: SLF001
-            if first is page:
-                break
+        for each in steps[:end]:
+            position = moved[each.walk.id][1] if each.walk.id in moved else each.position.copy()
+            position.frontier.settle(each.fetched.asked, each.fetched.followers)
+            moved[each.walk.id] = (each.walk, position)
         for walk, position in moved.values():
             await self._append(walk, position)
+        for each in steps[:end]:
+            # Only now, so that a commit that failed can be tried again.
+            each.position.frontier.settle(each.fetched.asked, each.fetched.followers)
+            self._open.popleft()
+        await self._clear_if_done()
 
     # -------------------------------------------------------------- reading
 
     async def _iterate(self) -> AsyncGenerator[DeliveredPage, None]:
         site, blueprint = self._site, self._blueprint
-        run = await self._in_thread(self._choose_run)
-        directory = self._directory(run)
-        walks = blueprint.walks(await self._values(blueprint.resource.per_value), site.clock.now())
+        self._directory = await self._in_thread(self._choose_directory)
+        values = await self._values(blueprint.resource.per_value)
+        earlier = await self._in_thread(self._load)
+        walks = assign(blueprint.walks(values, site.clock.now()), earlier)
         with SeenKeys(site.fs, None) as seen:
             sieve = Sieve(blueprint.resource, seen, KeyDigest())
-            anchors: dict[str, str | None] = {}
+            positions: dict[str, Position] = {}
             for walk in walks:
-                async for page in self._walk(walk, directory, sieve, anchors):
+                async for page in self._walk(walk, earlier, sieve, positions):
                     yield page
             for walk in walks:
-                closing = blueprint.close(walk, anchors[walk.id], None)
+                closing = blueprint.close(walk, positions[walk.id].anchor, positions[walk.id].reached)
                 if closing is not None:
-                    async for page in self._walk(closing, directory, sieve, anchors):
+                    async for page in self._walk(closing, earlier, sieve, positions):
                         yield page
-        if not self._delivered:
-            await self._in_thread(lambda: site.fs.remove_tree(directory))
+        self._ended = True
+        await self.commit_through(None)
 
     async def _walk(
-        self, walk: Walk, directory: PurePath, sieve: Sieve, anchors: dict[str, str | None]
+        self,
+        walk: Walk,
+        earlier: Mapping[str, tuple[Commit, ...]],
+        sieve: Sieve,
+        positions: dict[str, Position],
     ) -> AsyncGenerator[DeliveredPage, None]:
-        site = self._site
         pager = self.source.provider.pagers[walk.pager]
-        log = self._logs[walk.id] = CommitLog(site.fs, directory, walk.id, site.rng)
-        commits = await self._in_thread(log.load)
-        if commits and commits[-1].fingerprint != self._blueprint.fingerprint:
-            raise ConfigError(
-                f"{directory} holds the position of a stream with other settings. Use the earlier settings, or "
-                "remove that directory to begin anew.",
-                path=f"sources.{self.source.name}",
-            )
-        position = resume(walk, pager.first(walk), commits)
-        if not commits and walk.since is None:
-            position.anchor = await find_anchor(self.source, self._transport, walk)
-        anchors[walk.id] = position.anchor
+        commits = earlier.get(walk.id, ())
+        position = positions[walk.id] = resume(walk, pager.first(walk), commits)
         if position.done:
             return
+        if not commits and walk.phase is Phase.FULL:
+            position.anchor = await find_anchor(self.source, self._transport, walk)
+        restarts = 0
+        while True:
+            try:
+                async for page in self._read(walk, pager, position, sieve):
+                    restarts = 0
+                    yield page
+                return
+            except CursorExpired:
+                restarts += 1
+                if restarts > MAX_RESTARTS or self._open:
+                    # With pages in hand that are not committed there is no position to go back to.
+                    raise
+                position.frontier.restart(pager.first(walk))
+
+    async def _read(
+        self, walk: Walk, pager: Pager, position: Position, sieve: Sieve
+    ) -> AsyncGenerator[DeliveredPage, None]:
         guard = LoopGuard()
         stamp = stamp_of(walk)
         reader = WalkReader(
@@ -157,21 +193,22 @@ class PageStream:
             position.frontier,
             source=self.source,
             transport=self._transport,
-            clock=site.clock,
+            clock=self._site.clock,
             tasks=self._tasks,
         )
         try:
             while (fetched := await reader.next()) is not None:
                 guard.check(fetched.heads)
-                if position.anchor is None and fetched.page.served_at is not None and walk.since is None:
-                    position.anchor = fetched.page.served_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-                    anchors[walk.id] = position.anchor
+                position.meet(fetched.page, anchored=self.source.provider.anchor is not None)
                 sifted = sieve.sift(walk, pager, fetched)
                 kept = fetched.page.records if sifted.keep is None else compress(fetched.page.records, sifted.keep)
                 records = [put_stamp(stamp, record) if stamp else bytes(record) for record in kept]
-                page = DeliveredPage(self, walk, position, fetched, records, sifted.rejected)
-                self._delivered.append(page)
-                yield page
+                step = Step(walk, position, fetched, silent=not records and not sifted.rejected)
+                self._open.append(step)
+                if not step.silent:
+                    yield DeliveredPage(self, step, records, sifted.rejected)
+                elif self._open[0].silent:
+                    await self.commit_through(None)
         finally:
             reader.close()
 
@@ -182,8 +219,9 @@ class PageStream:
         parent = self._parents[per_value.resource]
         values: dict[str, None] = {}
         decode = msgspec.json.Decoder(dict[str, object]).decode
-        read = HeadReader(parent.resource)
-        for walk in parent.walks(await self._values(parent.resource.per_value), self._site.clock.now()):
+        heads = HeadReader(parent.resource)
+        walks = parent.walks(await self._values(parent.resource.per_value), self._site.clock.now())
+        for walk in walks:
             pager = self.source.provider.pagers[walk.pager]
             todo = deque([pager.first(walk)])
             while todo:
@@ -192,49 +230,62 @@ class PageStream:
                     value = decode(record).get(per_value.member)
                     if value is not None and value != "":
                         values[str(value)] = None
-                todo.extend(pager.follow(walk, page, PageHeads(page.records, read)))
+                todo.extend(pager.follow(walk, page, PageHeads(page.records, heads)))
         return tuple(values)
 
     # -------------------------------------------------------------- positions
 
-    def _choose_run(self) -> str:
-        site = self._site
-        runs = find_runs(site.fs, self._positions, self.source.name, self._blueprint.resource.dirname)
-        return runs[-1].name if runs else layout.run_name(site.clock.now())
-
-    def _directory(self, run: str) -> PurePath:
-        return layout.run_directory(self._positions, self.source.name, self._blueprint.resource.dirname, run)
-
     @property
-    def _positions(self) -> PurePath:
-        return layout.state_directory(self._site.out) / "positions"
+    def directory(self) -> PurePath:
+        """Where the positions of this stream are."""
+        if self._directory is None:
+            raise ArgumentError("the stream has not begun")
+        return self._directory
+
+    def _choose_directory(self) -> PurePath:
+        site, name = self._site, self._blueprint.resource.dirname
+        positions = layout.state_directory(site.out) / "positions"
+        runs = find_runs(site.fs, positions, self.source.name, name)
+        run = runs[-1].name if runs else layout.run_name(site.clock.now())
+        return layout.run_directory(positions, self.source.name, name, run)
+
+    def _load(self) -> dict[str, tuple[Commit, ...]]:
+        site = self._site
+        found: dict[str, tuple[Commit, ...]] = {}
+        for name in commit_logs.walks(site.fs, self.directory):
+            self._logs[name] = CommitLog(site.fs, self.directory, name, site.rng)
+            found[name] = self._logs[name].load()
+        if any(commits and commits[-1].fingerprint != self._blueprint.fingerprint for commits in found.values()):
+            raise ConfigError(
+                f"{self.directory} holds the position of a stream with other settings. Use the earlier settings, or "
+                "remove that directory to begin anew.",
+                path=f"sources.{self.source.name}",
+            )
+        return {name: commits for name, commits in found.items() if commits}
 
     async def _append(self, walk: Walk, position: Position) -> None:
-        log, site = self._logs[walk.id], self._site
-        done = not position.frontier.cursor
-        commit = await self._in_thread(
+        site = self._site
+        log = self._logs.get(walk.id)
+        if log is None:
+            log = self._logs[walk.id] = CommitLog(site.fs, self.directory, walk.id, site.rng)
+        await self._in_thread(
             lambda: log.append(
                 walk=walk,
                 at=site.clock.now(),
                 fingerprint=self._blueprint.fingerprint,
                 add=(),
                 cursor=position.frontier.cursor,
-                done=done,
+                done=not position.frontier.cursor,
                 tally=position.tally,
                 anchor=position.anchor,
                 expected=position.expected,
             )
         )
-        position.number, position.done = commit.number, done
+
+    async def _clear_if_done(self) -> None:
+        """Everything is with the caller: the next stream begins anew."""
+        if self._ended and not self._open:
+            await self._in_thread(lambda: self._site.fs.remove_tree(self.directory))
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._site.executor, function)
-
-
-def _tallied(tally: Tally, page: DeliveredPage) -> Tally:
-    return msgspec.structs.replace(
-        tally,
-        records=tally.records + len(page.records),
-        quarantined=tally.quarantined + len(page.rejected),
-        requests=tally.requests + 1,
-    )

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import anyio
 
 from harvester.engine.resource_run import Outcome, ResourceRun, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.values import values_of
-from harvester.errors import CredentialsRefused, HarvesterError, ResourceRefused
+from harvester.errors import (
+    CredentialsRefused,
+    GiveUpError,
+    HarvesterError,
+    Locked,
+    ResourceRefused,
+    StorageError,
+)
 from harvester.events import ResourceFinished, SourceFailed
-from harvester.model import Phase
+from harvester.model import PerValue, Phase
 from harvester.store import layout
 from harvester.store.current import CurrentRun, begin_current, end_current, read_current
-from harvester.store.runs import find_runs
+from harvester.store.runs import RunDirectory, find_runs
+
+T = TypeVar("T")
 
 
 class Supervisor:
@@ -35,7 +45,7 @@ class Supervisor:
     async def _run_source(self, source: Source, outcomes: list[Outcome]) -> None:
         site = self._site
         try:
-            run = await asyncio.get_running_loop().run_in_executor(site.executor, self._choose_run, source)
+            runs = await self._in_thread(self._choose_runs, source)
         except HarvesterError as error:
             site.sink(SourceFailed(at=site.clock.now(), source=source.name, reason=str(error)))
             outcomes.append(Outcome(resource="", verdict="failed", reason=str(error), error=error))
@@ -44,41 +54,42 @@ class Supervisor:
         ready = {blueprint.resource.name: anyio.Event() for blueprint in source.blueprints}
         async with anyio.create_task_group() as tasks:
             for blueprint in source.blueprints:
-                tasks.start_soon(self._run_resource, source, blueprint, run, mine, ready)
+                tasks.start_soon(self._run_resource, source, blueprint, runs, mine, ready)
         outcomes.extend(mine.values())
         refused = next((o.error for o in mine.values() if isinstance(o.error, CredentialsRefused)), None)
         if refused is not None:
             site.sink(SourceFailed(at=site.clock.now(), source=source.name, reason=str(refused)))
-        if all(outcome.verdict in {"complete", "incomplete"} for outcome in mine.values()):
-            await asyncio.get_running_loop().run_in_executor(site.executor, end_current, site.fs, site.out, source.name)
+        if all(map(_is_final, mine.values())):
+            await self._in_thread(end_current, site.fs, site.out, source.name)
 
     async def _run_resource(
         self,
         source: Source,
         blueprint: Blueprint,
-        run: str,
+        runs: Mapping[str, str],
         mine: dict[str, Outcome],
-        ready: dict[str, anyio.Event],
+        ready: Mapping[str, anyio.Event],
     ) -> None:
         name = blueprint.resource.name
         per_value = blueprint.resource.per_value
         try:
             values: Sequence[str] | None = None
+            doubt = ""
             if per_value is not None:
                 await ready[per_value.resource].wait()
                 parent = mine.get(per_value.resource)
                 if parent is None:  # it broke off with an exception, which is on its way up
                     return
                 if parent.verdict not in {"complete", "incomplete"}:
-                    mine[name] = self._orphan(source, blueprint, run, parent)
+                    mine[name] = self._orphan(source, blueprint, runs[name], parent)
                     return
-                values = await asyncio.get_running_loop().run_in_executor(
-                    self._site.executor, self._values, source, blueprint, run
-                )
-            mine[name] = await ResourceRun(source, blueprint, self._site, run).run(values)
+                if parent.verdict == "incomplete":
+                    doubt = f"not every {parent.resource} is known: {parent.reason}"
+                values = await self._in_thread(self._values, source, per_value, runs[per_value.resource])
+            mine[name] = await ResourceRun(source, blueprint, self._site, runs[name]).run(values, doubt)
         except HarvesterError as error:
             mine[name] = Outcome(resource=name, verdict="failed", reason=str(error), error=error)
-            self._report(source, name, run, mine[name])
+            self._report(source, name, runs[name], mine[name])
         finally:
             ready[name].set()
 
@@ -111,36 +122,56 @@ class Supervisor:
             )
         )
 
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._site.executor, lambda: function(*args))
+
     # -------------------------------------------------------------- in the worker thread
 
-    def _values(self, source: Source, blueprint: Blueprint, run: str) -> tuple[str, ...]:
-        per_value = blueprint.resource.per_value
-        assert per_value is not None  # noqa: S101 - checked by the only caller
+    def _values(self, source: Source, per_value: PerValue, run: str) -> tuple[str, ...]:
         parent = next(b.resource for b in source.blueprints if b.resource.name == per_value.resource)
         directory = layout.run_directory(self._site.out, source.name, parent.dirname, run)
         return values_of(self._site.fs, directory, per_value)
 
-    def _choose_run(self, source: Source) -> str:
-        """The name of the unfinished harvest to go on with, or of a new one."""
+    def _choose_runs(self, source: Source) -> dict[str, str]:
+        """The run of each resource: its own unfinished one, else the harvest that is under way, else a new one.
+
+        A harvest that was broken off is gone on with: what finished in it is not fetched again. One that came to its
+        end is over, also if a resource failed in it: then only that resource goes on where it stood, and its
+        siblings begin anew. It is over as well when all that is asked for has finished in it.
+        """
         fs, out = self._site.fs, self._site.out
         names = tuple(blueprint.resource.name for blueprint in source.blueprints)
-        runs = {
-            blueprint.resource.dirname: find_runs(fs, out, source.name, blueprint.resource.dirname)
+        found = {
+            blueprint.resource.name: find_runs(fs, out, source.name, blueprint.resource.dirname)
             for blueprint in source.blueprints
         }
+        unfinished = {name: [run for run in runs if not run.finished] for name, runs in found.items()}
         current = read_current(fs, out, source.name)
-        unfinished = sorted({run.name for found in runs.values() for run in found if not run.finished})
         if self._restart:
-            for found in runs.values():
-                for abandoned in found:
-                    if not abandoned.finished:
-                        fs.remove_tree(abandoned.path)
-        else:
-            for run in ([current.run] if current is not None else []) + unfinished[::-1]:
-                # A harvest of which all that is asked for has finished is over, also if it had more resources.
-                if not all(any(each.name == run and each.finished for each in found) for found in runs.values()):
-                    return run
-        taken = {run.name for found in runs.values() for run in found}
-        run = layout.run_name(self._site.clock.now(), taken)
-        begin_current(fs, out, source.name, CurrentRun(run=run, mode=Phase.FULL, resources=names))
-        return run
+            for runs in unfinished.values():
+                for abandoned in runs:
+                    fs.remove_tree(abandoned.path)
+            unfinished, current = {}, None
+        if current is not None and all(_finished_in(current.run, runs) for runs in found.values()):
+            current = None
+        if current is None:
+            taken = {run.name for runs in found.values() for run in runs}
+            current = CurrentRun(run=layout.run_name(self._site.clock.now(), taken), mode=Phase.FULL, resources=names)
+            begin_current(fs, out, source.name, current)
+        return {
+            name: current.run
+            if _finished_in(current.run, found[name]) or not unfinished.get(name)
+            else unfinished[name][-1].name
+            for name in names
+        }
+
+
+def _finished_in(run: str, runs: Sequence[RunDirectory]) -> bool:
+    return any(each.name == run and each.finished for each in runs)
+
+
+def _is_final(outcome: Outcome) -> bool:
+    """Whether running again would only meet the same end: nothing of it waits to be gone on with."""
+    if outcome.error is None:
+        return outcome.verdict in {"complete", "incomplete"}
+    return isinstance(outcome.error, GiveUpError) and not isinstance(outcome.error, StorageError | Locked)

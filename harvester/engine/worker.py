@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 import anyio
@@ -12,19 +13,21 @@ import msgspec
 
 from harvester.contracts import Clock, Fs, Rng, Sink, Transport
 from harvester.decode.lines import join_lines, make_stamp
-from harvester.engine.ask import find_anchor
+from harvester.engine.ask import count, find_anchor
 from harvester.engine.frontier import Frontier
 from harvester.engine.loop_guard import LoopGuard
+from harvester.engine.quarantine import Quarantine, quarantine_line
 from harvester.engine.reader import Fetched, WalkReader
 from harvester.engine.sieve import Sieve, Sifted
 from harvester.engine.source import Source
+from harvester.engine.stopping import unless_stopped
 from harvester.errors import CursorExpired, HarvesterError, StorageError
 from harvester.events import Committed, PageFetched, Quarantined
-from harvester.model import PageRequest, Rejected, Walk
+from harvester.model import Page, PageRequest, Phase, Rejected, Walk
 from harvester.store.commits import Commit, CommitLog, Tally
 from harvester.store.shards import Compression, ShardWriter
 
-_RESTARTS = 3  # times a walk begins again at its start because the server lost its position
+MAX_RESTARTS = 3  # times a walk begins again at its start because the server lost its position
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,8 @@ class Workshop:
     fingerprint: str
     sieve: Sieve
     stop: anyio.Event
+    quarantine: Quarantine
+    count: Callable[[Walk], PageRequest] | None
 
 
 @dataclass(kw_only=True)
@@ -62,6 +67,21 @@ class Position:
     shards: int = 0  # written so far
     quarantines: int = 0
     bytes: int = 0  # on disk, of every committed shard
+
+    def meet(self, page: Page, *, anchored: bool) -> None:
+        """Take what a page tells beside its records: the server's time and the total it claims.
+
+        *anchored*: the provider's data told the anchor, because its clock cannot (IMS).
+        """
+        if page.served_at is not None and not anchored:
+            self.reached = page.served_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            self.anchor = self.anchor or self.reached
+        if self.expected is None:
+            self.expected = page.count
+
+    def copy(self) -> Position:
+        """The same position, to be moved on trial."""
+        return replace(self, frontier=Frontier(self.frontier.cursor))
 
 
 def resume(walk: Walk, pager_first: PageRequest, commits: tuple[Commit, ...]) -> Position:
@@ -108,6 +128,7 @@ class WalkWorker:
         self._pages_at_risk = 0
         self._committed_at = shop.clock.monotonic()
         self._dirty = False
+        self._timed_failure: HarvesterError | None = None
 
     async def run(self) -> bool:
         if self.position.done:
@@ -115,8 +136,7 @@ class WalkWorker:
         ended = False
         failure: HarvesterError | None = None
         try:
-            await self._anchor()
-            ended = await self._read_all()
+            ended = await self._prepare() and await self._read_all()
         except StorageError:
             await self._abandon()
             raise
@@ -138,10 +158,24 @@ class WalkWorker:
 
     # -------------------------------------------------------------- reading
 
-    async def _anchor(self) -> None:
-        position = self.position
-        if position.anchor is None and not position.number and self.walk.since is None:
-            position.anchor = await find_anchor(self._shop.source, self._shop.transport, self.walk)
+    async def _prepare(self) -> bool:
+        """Ask what must be known before the first page: the anchor, and the provider's count. False: stopped."""
+        shop, position = self._shop, self.position
+        if position.number or self.walk.phase is not Phase.FULL:
+            return True
+        if position.anchor is None:
+            position.anchor, stopped = await unless_stopped(
+                shop.stop, lambda: find_anchor(shop.source, shop.transport, self.walk)
+            )
+            if stopped:
+                return False
+        if shop.count is not None and not shop.source.provider.counts_pages:
+            request = shop.count(self.walk)
+            position.expected, stopped = await unless_stopped(
+                shop.stop, lambda: count(shop.source, shop.transport, self.walk, request)
+            )
+            return not stopped
+        return True
 
     async def _read_all(self) -> bool:
         restarts = 0
@@ -152,7 +186,7 @@ class WalkWorker:
             except CursorExpired:
                 # Everything held already is recognised by its key, so beginning again costs requests, not rows.
                 restarts = 1 if self.position.tally.records > before else restarts + 1
-                if restarts > _RESTARTS or not self.walk.resource.key:
+                if restarts > MAX_RESTARTS or not self.walk.resource.key:
                     raise
                 self.position.frontier.restart(self._pager.first(self.walk))
 
@@ -173,7 +207,7 @@ class WalkWorker:
             try:
                 with anyio.CancelScope() as reading:
                     tasks.start_soon(self._watch_stop, reading)
-                    tasks.start_soon(self._commit_by_time)
+                    tasks.start_soon(self._commit_by_time, reading)
                     while (fetched := await reader.next()) is not None:
                         guard.check(fetched.heads)
                         with anyio.CancelScope(shield=True):
@@ -188,6 +222,7 @@ class WalkWorker:
                 reader.close()
             tasks.cancel_scope.cancel()
         # Raised outside the task group, which would wrap it.
+        failure = failure or self._timed_failure
         if failure is not None:
             raise failure
         return ended
@@ -196,7 +231,7 @@ class WalkWorker:
         await self._shop.stop.wait()
         reading.cancel()
 
-    async def _commit_by_time(self) -> None:
+    async def _commit_by_time(self, reading: anyio.CancelScope) -> None:
         """Commit while the walk waits for its quota: what was read an hour ago must not be lost by a crash now."""
         shop = self._shop
         while True:
@@ -204,8 +239,13 @@ class WalkWorker:
             if due > 0:
                 await shop.clock.sleep(due)
             elif self._dirty:
-                with anyio.CancelScope(shield=True):
-                    await self._commit(done=False)
+                try:
+                    with anyio.CancelScope(shield=True):
+                        await self._commit(done=False)
+                except HarvesterError as error:
+                    self._timed_failure = error
+                    reading.cancel()
+                    return
             else:
                 self._committed_at = shop.clock.monotonic()
 
@@ -219,10 +259,11 @@ class WalkWorker:
             if sifted.rows:
                 lines = join_lines(page.records, self._stamp, sifted.keep)
                 await self._records.write((lines.data,), lines.rows, sifted.first_modified, sifted.last_modified)
-            for rejected in sifted.rejected:
-                await self._reject(rejected)
-            self._account(fetched, sifted)
-            self.position.frontier.settle(fetched.request, fetched.followers)
+            rejected = shop.quarantine.admit(sifted.rejected)
+            for each in rejected:
+                await self._reject(each)
+            self._account(fetched, sifted, len(rejected))
+            self.position.frontier.settle(fetched.asked, fetched.followers)
             self._pages_at_risk += 1
             self._dirty = True
         shop.sink(
@@ -244,22 +285,18 @@ class WalkWorker:
         ) and self.position.frontier.cursor:
             await self._commit(done=False)
 
-    def _account(self, fetched: Fetched, sifted: Sifted) -> None:
+    def _account(self, fetched: Fetched, sifted: Sifted, rejected: int) -> None:
         position, page = self.position, fetched.page
         tally = position.tally
         position.tally = msgspec.structs.replace(
             tally,
             records=tally.records + sifted.rows,
             duplicates=tally.duplicates + sifted.duplicates,
-            quarantined=tally.quarantined + len(sifted.rejected),
+            quarantined=tally.quarantined + rejected,
             requests=tally.requests + 1,
             bytes=tally.bytes + page.size,
         )
-        if self._shop.source.provider.anchor is None and page.served_at is not None:
-            position.reached = page.served_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-            position.anchor = position.anchor or position.reached
-        if position.expected is None:
-            position.expected = page.count
+        position.meet(page, anchored=self._shop.source.provider.anchor is not None)
         if sifted.last_modified is not None and sifted.last_modified > (position.watermark or ""):
             position.watermark = sifted.last_modified
         if self._shop.source.provider.anchor is not None:
@@ -267,14 +304,7 @@ class WalkWorker:
 
     async def _reject(self, rejected: Rejected) -> None:
         shop = self._shop
-        line = msgspec.json.encode(
-            {
-                "reason": rejected.reason,
-                "record": rejected.record.decode("utf-8", "backslashreplace"),
-                "at": shop.clock.now(),
-            }
-        )
-        await self._rejects.write((line + b"\n",), 1, None, None)
+        await self._rejects.write((quarantine_line(rejected, shop.clock.now()),), 1, None, None)
         shop.sink(
             Quarantined(
                 at=shop.clock.now(),
@@ -288,7 +318,7 @@ class WalkWorker:
     async def _commit(self, *, done: bool) -> None:
         """Seal the open shards and append the commit that names them and the position behind them."""
         async with self._saving:
-            if not self._dirty and not done and self.position.number:
+            if not self._dirty and not done:
                 return
             added = (*await self._records.seal(), *await self._rejects.seal())
             shop, position = self._shop, self.position

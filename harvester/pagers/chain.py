@@ -42,7 +42,7 @@ class ChainPager:
     dialect: ODataDialect = field(default_factory=ODataDialect)
     allowed: Mapping[Phase, frozenset[str]] = field(default_factory=dict)
     since: str = "gt"  # operator of the lower bound in a delta
-    count: bool = False  # ask the first page for the total
+    count: bool = False  # ask the first page of a full walk for the total
 
     def first(self, walk: Walk) -> PageRequest:
         """Raises ``ConfigError`` when the walk has a filter or expansion that this phase does not allow."""
@@ -61,7 +61,7 @@ class ChainPager:
                 ("$filter", self._filter(walk)),
                 ("$select", selected(walk)),
                 ("$expand", walk.expand or ""),
-                ("$count", "true" if self.count else ""),
+                ("$count", "true" if self.count and walk.phase is Phase.FULL else ""),
                 (self.page_size_parameter or "", str(size) if size and self.page_size_parameter else ""),
             ),
         )

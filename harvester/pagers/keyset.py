@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harvester.errors import ConfigError, OrderViolated
-from harvester.model import Head, Page, PageRequest, Walk
+from harvester.model import Head, Page, PageRequest, Phase, Walk
 from harvester.pagers.keyset_steps import EQ, GE, Position, delivered, read_position, step
 from harvester.pagers.odata import ODataDialect, collection, selected, with_query
 from harvester.pagers.ordering import Kind
@@ -27,10 +27,12 @@ class KeysetPager:
     page_size: int  # largest page to ask for
     by: str = "modified"  # ordered by the "modified" member, or by the identity members ("key")
     numbers: frozenset[str] = field(default_factory=frozenset)  # identity members that hold integers
+    count: bool = False  # ask the first page of a full walk for the total
     short_page_ends: bool = False  # once a full page came, a short one is the last (IMS contract, section 5)
 
     def first(self, walk: Walk) -> PageRequest:
-        return self._ask(walk, Position(at=self._first_bound(walk)), self._size(walk))
+        counted = self.count and walk.phase is Phase.FULL
+        return self._ask(walk, Position(at=self._first_bound(walk)), self._size(walk), counted=counted)
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
         position = read_position(page.request.state, self._first_bound(walk))
@@ -56,7 +58,7 @@ class KeysetPager:
     def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
         return delivered(read_position(request.state, self._first_bound(walk)), self._rows(walk, page, heads))
 
-    def _ask(self, walk: Walk, position: Position, size: int) -> PageRequest:
+    def _ask(self, walk: Walk, position: Position, size: int, *, counted: bool = False) -> PageRequest:
         top = max(size, 2) if position.op == EQ else size  # in a tie: the seam and at least one more
         url = with_query(
             collection(walk),
@@ -65,6 +67,7 @@ class KeysetPager:
                 ("$orderby", self.dialect.order(self._order(walk))),
                 ("$select", selected(walk)),
                 ("$expand", walk.expand or ""),
+                ("$count", "true" if counted else ""),
                 ("$top", str(top)),
                 ("$skip", str(position.skip) if position.skip else ""),
             ),

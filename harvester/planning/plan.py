@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harvester.errors import ConfigError
 from harvester.model import Phase, Resource, Walk
@@ -27,22 +27,25 @@ class Wanted(Struct, frozen=True, kw_only=True):
     implied: bool = False  # not asked for, but another resource cannot be walked without it
 
 
-def with_parents(provider: Provider, wanted: Iterable[Wanted]) -> tuple[Wanted, ...]:
+def with_parents(provider: Provider, wanted: Iterable[Wanted], configured: Iterable[Wanted] = ()) -> tuple[Wanted, ...]:
     """*wanted* with every resource that another one takes its values from, parents first.
 
     IMS needs ``Database`` before ``Property``; IDX Broker ``mls/approvedmls`` before ``mls/cities``.
 
+    Args:
+        configured: how resources that are not among *wanted* are to be read if they are needed.
     Raises:
         ConfigError: a parent is filtered or narrowed so that the values cannot be read from it.
     """
     asked = {item.resource.name: item for item in wanted}
-    known = {resource.name: resource for resource in provider.resources}
+    known = {resource.name: Wanted(resource=resource) for resource in provider.resources}
+    known |= {item.resource.name: item for item in configured}
     ordered: dict[str, Wanted] = {}
 
     def place(item: Wanted) -> None:
         parent = item.resource.per_value
         if parent is not None and parent.resource not in ordered:
-            place(asked.get(parent.resource) or Wanted(resource=known[parent.resource], implied=True))
+            place(asked.get(parent.resource) or structs.replace(known[parent.resource], implied=True))
         if parent is not None:
             holder = ordered[parent.resource]
             if holder.select and parent.member not in holder.select:

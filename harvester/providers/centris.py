@@ -34,15 +34,16 @@ PROVIDER = Provider(
     open_resources=True,  # the rest of the data model comes from the configuration (section 3)
     pagers={
         # The default: a row that changes moves to the end and is met again there, no other row moves.
-        "keyset": KeysetPager(dialect=ODataDialect(), page_size=PAGE_SIZE),
+        "keyset": KeysetPager(dialect=ODataDialect(), page_size=PAGE_SIZE, count=True),
         # Its links hold a $skip over an order that changes while it is read: only with a key sweep in the same run.
-        "chain": ChainPager(),
+        "chain": ChainPager(count=True),
     },
     full="keyset",
     closing="keyset",
     overlap=300.0,
     timestamps="iso",
     count=count,
+    counts_pages=True,
     envelope=ODataEnvelope(),
     judge=judge,
     signals=centris_signal,

@@ -64,14 +64,15 @@ PROVIDER = Provider(
     ),
     open_resources=True,  # Lookup, Teams and others exist for some keys
     pagers={
-        "chain": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_STRICT),
-        "chain_with_expand": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_EXPAND),
+        "chain": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_STRICT, count=True),
+        "chain_with_expand": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_EXPAND, count=True),
     },
     full="chain",
     closing="chain",
     overlap=1200.0,  # the server's caches may be that old (section 5)
     timestamps="iso",
     count=count,
+    counts_pages=True,
     envelope=ODataEnvelope(),
     judge=judge,
     default_pause=30.0,
