@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct, field
 
+from harvester.decode.lines import one_line
 from harvester.decode.masked import stamp_masked
 from harvester.decode.rescue import rescue
 from harvester.decode.utf8 import is_utf8
@@ -155,17 +156,17 @@ def make_page(
     Raises:
         ProtocolError: a record is not an object (FAULTS D12).
     """
-    views = [memoryview(record) for record in records]
-    if set(map(itemgetter(0), views)) - {_BRACE}:
+    if set(map(_FIRST, map(memoryview, records))) - {_BRACE}:
         raise ProtocolError(f"{walk.resource.name}: the list of records holds something that is not an object.")
-    if len(response.body) > MAX_RECORD and any(len(view) > MAX_RECORD for view in views):
+    if len(response.body) > MAX_RECORD and any(len(memoryview(record)) > MAX_RECORD for record in records):
         reason = f"larger than {MAX_RECORD:,} bytes"
+        views = [memoryview(record) for record in records]
         rejected += tuple(Rejected(bytes(view), reason) for view in views if len(view) > MAX_RECORD)
         records = [record for record in records if len(memoryview(record)) <= MAX_RECORD]
     return Page(
         request=request,
         url=response.url,
-        records=records,
+        records=one_line(records, response.body),
         next_link=link or None,
         count=whole_number(count),
         rejected=rejected,
@@ -192,6 +193,7 @@ def served_at(headers: Headers) -> datetime | None:
 
 
 _BRACE = 0x7B
+_FIRST = itemgetter(0)
 
 
 def _reason(error: Exception) -> str:

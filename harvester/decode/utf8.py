@@ -12,6 +12,8 @@ _STEP = 1 << 13
 def is_utf8(body: bytes | memoryview) -> bool:
     """True when *body* is valid UTF-8, whole characters from the first byte to the last."""
     data = bytes(body)  # no copy when it is bytes already
+    if data.isascii():  # stops at the first character beyond; a page that has none is done at once
+        return True
     position, end = 0, len(data)
     try:
         while position < end:
