@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 OUT ?= out
+SEEDS ?= 100
+FROM ?= 0
 
 # Installed from hash-pinned lists, so that every machine has the same bytes. The stamps make a second call quick.
 RUNTIME := $(VENV)/.installed-runtime
 TOOLS := $(VENV)/.installed-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format bench sandbox lock clean
+.PHONY: help run test simulate check lint format bench sandbox lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +23,9 @@ run: $(RUNTIME) ## harvest five simulated providers into out/ and prove that not
 
 test: $(TOOLS) ## run all tests, on two cores
 	$(BIN)/python -m pytest -n 2
+
+simulate: $(TOOLS) ## play SEEDS simulated harvests of every scenario, beginning with seed FROM
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
 
 check: lint test ## all that CI checks: format, lint, types, layering, tests
 

@@ -1,0 +1,15 @@
+"""The scenarios: each file is one, with ``async def play(world)``; its name is the file's. There is no list to edit."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+
+from tests.simulation.world import Play
+
+
+def scenarios() -> Mapping[str, Play]:
+    """Every scenario by name, sorted."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return {name: importlib.import_module(f"{__name__}.{name}").play for name in names}
