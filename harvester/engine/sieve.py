@@ -1,12 +1,12 @@
-"""Which records of a page are written: each (key, version) once a run, those without a key to quarantine."""
+"""Which records of a page are written: each version of a key once a run, those without a key to quarantine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from itertools import compress
 
 from msgspec import Raw, Struct
+from xxhash import xxh3_64_digest
 
 from harvester.contracts import Pager
 from harvester.decode.heads import Columns, HeadReader, PageHeads
@@ -30,8 +30,8 @@ class Sifted(Struct, frozen=True, kw_only=True):
 class Sieve:
     """Knows what the run of one resource already holds, over all its walks.
 
-    A record's version is its modification time, or a hash of its bytes where the provider has none.
-    Resources without identity members are not sifted: nothing tells two equal records apart.
+    A record's version is what it says, byte for byte. Resources without identity members are not sifted: nothing
+    tells two equal records apart.
     """
 
     def __init__(self, resource: Resource, seen: SeenKeys, digest: KeyDigest) -> None:
@@ -86,20 +86,17 @@ class Sieve:
     def _novel(
         self, walk: Walk, records: Sequence[bytes | Raw], columns: Columns, keep: list[bool] | None
     ) -> tuple[list[bool] | None, int]:
-        keys, times = columns.keys, columns.times
+        keys = columns.keys
         chosen: Sequence[int] = range(len(records))
         if keep is not None:
             chosen = list(compress(chosen, keep))
-            keys, times = [keys[index] for index in chosen], [times[index] for index in chosen]
+            keys = [keys[index] for index in chosen]
         if not chosen:
             return keep, 0
         scope = () if walk.value is None else (walk.value,)
         names = [identity((*scope, *(key or ()))) for key in keys] if scope else [identity(key or ()) for key in keys]
         prints = [fingerprint(name) for name in names]
-        versions = [
-            time if time is not None else content_version(records[index])
-            for index, time in zip(chosen, times, strict=True)
-        ]
+        versions = [version_of(records[index]) for index in chosen]
         novelty = self._seen.admit(names, prints, versions, walk.value or "")
         if novelty is None:
             self._digest.add_prints(prints)
@@ -112,10 +109,10 @@ class Sieve:
         return keep, len(held)
 
 
-def content_version(record: bytes | Raw) -> str:
-    """A version for records without a modification time. Line ends between tokens do not count: they are
-    dropped when the record is written (FAULTS D01), and the written line must give the same version."""
-    data = bytes(record)
-    if b"\n" in data or b"\r" in data:
-        data = data.replace(b"\r", b"").replace(b"\n", b"")
-    return blake2b(data, digest_size=12).hexdigest()
+def version_of(record: bytes | Raw) -> bytes:
+    """Eight bytes that stand for the bytes of a record, without the stamp of its walk.
+
+    Not its modification time: two changes within its resolution share one, and so may two records that share a key.
+    The hash is ten times as fast as copying the record.
+    """
+    return xxh3_64_digest(record)

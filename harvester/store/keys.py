@@ -133,14 +133,14 @@ class SeenKeys:
         self._walked: defaultdict[str, _Walked] = defaultdict(_Walked)  # by scope
 
     def admit(
-        self, keys: Sequence[bytes], prints: Sequence[bytes], versions: Sequence[str], scope: str = ""
+        self, keys: Sequence[bytes], prints: Sequence[bytes], versions: Sequence[bytes], scope: str = ""
     ) -> list[Novelty] | None:
         """What is new of one page; from now on all of it is held.
 
         Args:
             keys: one page's, as ``identity`` gives them.
             prints: of each, its ``fingerprint``.
-            versions: of each, e.g. the modification time.
+            versions: of each, 8 bytes that stand for it.
             scope: keys of different scopes are never equal; in each, pages may come in the order of the keys.
         Returns:
             One for each record, duplicates within the page told like any other; None when all are new keys.
@@ -153,8 +153,7 @@ class SeenKeys:
             raise StorageError(f"a page of {len(keys):,} records is too large to be checked for duplicates.")
         words = array("q", b"".join(prints))
         names = words[::_PRINT_WORDS]
-        # Versions are compared in this process only, so the built-in hash does.
-        marks = array("q", map(xor, words[1::_PRINT_WORDS], map(hash, versions)))
+        marks = array("q", map(xor, words[1::_PRINT_WORDS], array("q", b"".join(versions))))
         page = self._pages << _INDEX_BITS
         walked = self._walked[scope]
         in_order = len(keys) >= self._ordered_from and walked.top < keys[0] and all(map(lt, keys, keys[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path, PurePath
 
 import pytest
@@ -28,7 +29,8 @@ pages = st.lists(st.lists(st.tuples(keys, times), max_size=8), max_size=6)
 
 def admit(seen: SeenKeys, keys: Sequence[Key], versions: Sequence[str], scope: str = "") -> list[Novelty] | None:
     names = [identity((scope, *key)) if scope else identity(key) for key in keys]
-    return seen.admit(names, [fingerprint(name) for name in names], versions, scope)
+    marks = [sha256(version.encode()).digest()[:8] for version in versions]
+    return seen.admit(names, [fingerprint(name) for name in names], marks, scope)
 
 
 class Held:
