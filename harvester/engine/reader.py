@@ -22,7 +22,7 @@ from harvester.errors import (
     ProtocolError,
     ResourceRefused,
 )
-from harvester.model import Page, PageRequest, Walk
+from harvester.model import Page, PageRequest, Response, Walk
 
 _DECODE_ATTEMPTS = 3  # a page whose body is no page of this provider is fetched again, then fails
 _DECODE_PAUSE = 1.0  # seconds before that, times the attempt
@@ -39,6 +39,8 @@ class Fetched:
     heads: PageHeads
     followers: Sequence[PageRequest]
     seconds: float  # from asking to the last byte, waits for the governor included
+    travelled: float  # seconds of that from sending to the last byte
+    wire_bytes: int  # the body as it came over the wire
 
 
 class WalkReader:
@@ -116,7 +118,7 @@ class WalkReader:
         request = asked
         while True:
             try:
-                page = await self._ask(request)
+                page, response = await self._ask(request)
                 heads = PageHeads(page.records, self._heads)
                 followers = self._pager.follow(self._walk, page, heads)
             except PageTooLarge as error:  # by the server's word, or because the pager saw that the page is cut
@@ -129,14 +131,23 @@ class WalkReader:
                     raise CursorExpired(str(error)) from error
                 raise
             else:
-                return Fetched(asked, request, page, heads, followers, self._clock.monotonic() - began)
+                return Fetched(
+                    asked=asked,
+                    request=request,
+                    page=page,
+                    heads=heads,
+                    followers=followers,
+                    seconds=self._clock.monotonic() - began,
+                    travelled=response.elapsed,
+                    wire_bytes=response.wire_bytes,
+                )
 
-    async def _ask(self, request: PageRequest) -> Page:
+    async def _ask(self, request: PageRequest) -> tuple[Page, Response]:
         attempt = 1
         while True:
             response = await send(self._source, self._transport, self._walk, request)
             try:
-                return open_page(self._source, self._walk, request, response)
+                return open_page(self._source, self._walk, request, response), response
             except ProtocolError:
                 # A body cut where no length or chunk told it looks like this (FAULTS H05), and so does a page
                 # served by something in between; asking again decides.

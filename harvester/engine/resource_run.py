@@ -308,6 +308,8 @@ class ResourceRun:
                     requests=self._positions[name].tally.requests,
                     records=self._positions[name].tally.records,
                     duplicates=self._positions[name].tally.duplicates,
+                    wire_bytes=self._positions[name].tally.wire_bytes,
+                    seconds=self._positions[name].tally.seconds,
                 )
                 for name, walk in sorted(self._walks.items())
             ),

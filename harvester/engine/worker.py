@@ -295,6 +295,8 @@ class WalkWorker:
             quarantined=tally.quarantined + rejected,
             requests=tally.requests + 1,
             bytes=tally.bytes + page.size,
+            wire_bytes=tally.wire_bytes + fetched.wire_bytes,
+            seconds=tally.seconds + fetched.travelled,
         )
         position.meet(page, anchored=self._shop.source.provider.anchor is not None)
         if sifted.last_modified is not None and sifted.last_modified > (position.watermark or ""):

@@ -34,6 +34,8 @@ class Tally(Struct, frozen=True, kw_only=True):
     quarantined: int = 0
     requests: int = 0
     bytes: int = 0  # decoded bodies
+    wire_bytes: int = 0  # the same bodies as they came over the wire
+    seconds: float = 0.0  # from sending to the last byte, summed; waits for the quota are not in it
 
 
 class Commit(Struct, frozen=True, kw_only=True):

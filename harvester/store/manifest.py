@@ -37,6 +37,8 @@ class WalkEvidence(Struct, frozen=True, kw_only=True):
     requests: int
     records: int
     duplicates: int
+    wire_bytes: int = 0  # bodies as they came over the wire
+    seconds: float = 0.0  # of its requests from sending to the last byte, summed; 0 with *wire_bytes* 0: not measured
     since: str | None = None  # lower bound of a delta
     anchor: str | None = None  # instant before its first request, the provider's text
     watermark: str | None = None  # largest modification time it met, the provider's text
