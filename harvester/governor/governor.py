@@ -29,6 +29,12 @@ from harvester.model import Budget, RateSignal, WindowSignal
 _LOOK_AGAIN = 1.0
 """Seconds a waiter on a shared ledger sleeps at most: another process may hear that a window started again."""
 
+_RAMP = 1.0
+"""Seconds after a pause during which few requests are open, however quickly the probe is answered (FAULTS Q12)."""
+
+_RAMP_SHARE = 0.1
+"""How much of the configured concurrency that is; at least one request."""
+
 
 class Ticket(Struct, frozen=True):
     """Leave to put one request on the wire."""
@@ -76,6 +82,7 @@ class Governor:
         self._account.recall(learned)
         self._teach = teach
         self._concurrency = Concurrency(budget.in_flight)
+        self._ramp_limit = max(1, int(budget.in_flight * _RAMP_SHARE))
         self._refusals = Refusals(default_pause)
         self._line = asyncio.Lock()  # first in, first out, and a cancelled waiter leaves it cleanly
         self._changed: asyncio.Future[None] | None = None  # the first waiter's: something may be allowed now
@@ -195,8 +202,11 @@ class Governor:
             hold = longer(hold, self._paused_until - now, self._pause_reason)
         if self._next_slot > now:
             hold = longer(hold, self._next_slot - now, f"one request per {self._spacing:g} s")
-        if len(self._account.open) >= self._concurrency.limit:
-            hold = longer(hold, math.inf, f"{len(self._account.open)} requests are open")
+        open_requests = len(self._account.open)
+        if open_requests >= self._concurrency.limit:
+            hold = longer(hold, math.inf, f"{open_requests} requests are open")
+        elif now < self._paused_until + _RAMP and open_requests >= self._ramp_limit:
+            hold = longer(hold, self._paused_until + _RAMP - now, "a pause has just ended")
         return self._account.hold(now, hold)
 
     def _may_send(self) -> bool:

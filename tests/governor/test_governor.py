@@ -443,6 +443,8 @@ async def test_after_a_pause_one_probe_then_a_ramp(clock: FakeClock) -> None:
         assert len(open_tickets) == 1
         gate.settle(open_tickets[0], 1)
         await idle()
+        assert len(open_tickets) == 2  # a tenth of the concurrency, for a second
+        await pass_time(clock, 1.0)
         assert len(open_tickets) == 3
         gate.settle(open_tickets[1], 1)
         gate.settle(open_tickets[2], 1)

@@ -7,6 +7,7 @@ data and faults are streams of their own, so that one more draw of one does not 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,6 +48,24 @@ class Outcome:
     figures: dict[str, float]  # what the scenario measured
 
 
+@dataclass(kw_only=True)
+class Exchange:
+    """One request as the server saw it, in seconds on its clock."""
+
+    at: float
+    done: float
+    status: int
+
+
+@dataclass(kw_only=True)
+class Pause:
+    """The client was told to be silent; pauses that overlap are one."""
+
+    told: float  # when the first answer that says so left the server
+    known: float  # the end as the client counts it: from the last answer it got
+    until: float
+
+
 class World:
     """What a scenario is given."""
 
@@ -58,6 +77,9 @@ class World:
         self.network = Network(self._stream("network"))
         self.schedule = self._stream("schedule")
         self.figures: dict[str, float] = {}
+        self.exchanges: list[Exchange] = []  # in the order of their ends
+        self.pauses: list[Pause] = []
+        self.think = 0.0  # seconds the server takes for an answer, in the median; decided on arrival, told then
         self.sandbox: Sandbox
         self.machine: Machine
         self.trace: Trace
@@ -102,11 +124,26 @@ class World:
         exchange = sandbox.exchange
 
         async def traced(**asked: Any) -> Reply:
+            at = sandbox.elapsed
             reply = await exchange(**asked)
+            if self.think:
+                await asyncio.sleep(self.network.chance.lognormvariate(math.log(self.think), 0.5))
+            self.exchanges.append(Exchange(at=at, done=sandbox.elapsed, status=reply.status))
+            self._told_to_wait(at, dict(reply.headers).get("Retry-After", ""))
             self.trace.note(f"{asked['method']} {asked['target']} {reply.status} {len(reply.body)}")
             return reply
 
         sandbox.exchange = traced  # type: ignore[method-assign]
+
+    def _told_to_wait(self, at: float, retry_after: str) -> None:
+        if not retry_after.isdigit():
+            return
+        until, told = at + float(retry_after), self.sandbox.elapsed
+        if self.pauses and told < self.pauses[-1].until:
+            self.pauses[-1].until = max(self.pauses[-1].until, until)
+            self.pauses[-1].known = max(self.pauses[-1].known, told + float(retry_after))
+        elif told < until:
+            self.pauses.append(Pause(told=told, until=until, known=told + float(retry_after)))
 
     def requests(self, provider: str) -> list[Entry]:
         """What the provider's log holds, in the order of arrival."""
