@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -156,7 +155,7 @@ def make_page(
     Raises:
         ProtocolError: a record is not an object (FAULTS D12).
     """
-    if set(map(_FIRST, map(memoryview, records))) - {_BRACE}:
+    if {memoryview(record)[0] for record in records} - {_BRACE}:
         raise ProtocolError(f"{walk.resource.name}: the list of records holds something that is not an object.")
     if len(response.body) > MAX_RECORD and any(len(memoryview(record)) > MAX_RECORD for record in records):
         reason = f"larger than {MAX_RECORD:,} bytes"
@@ -193,7 +192,6 @@ def served_at(headers: Headers) -> datetime | None:
 
 
 _BRACE = 0x7B
-_FIRST = itemgetter(0)
 
 
 def _reason(error: Exception) -> str:

@@ -21,7 +21,8 @@ import msgspec
 from harvester.contracts import Fs
 from harvester.errors import StorageError
 
-_CACHE_KIB = 16 * 1024
+_CACHE_KIB = 16 * 1024  # for the index, which is read and written everywhere
+_LEAST_CACHE_KIB = 1024  # as long as pages are only put behind each other
 _INDEX_BITS = 20  # of a page's row; larger pages are refused
 _PRINT_WORDS = 4  # numbers of 8 bytes in a fingerprint
 _ORDERED_FROM = 200  # records: a smaller page in order costs more memory than its statement costs time
@@ -31,7 +32,7 @@ _SCHEMA = (
     "PRAGMA journal_mode=OFF",
     "PRAGMA synchronous=OFF",
     "PRAGMA locking_mode=EXCLUSIVE",
-    f"PRAGMA cache_size=-{_CACHE_KIB}",
+    f"PRAGMA cache_size=-{_LEAST_CACHE_KIB}",
     "CREATE TABLE held(k INTEGER PRIMARY KEY, place INTEGER)",  # every key, and where its first version stands
     # Names of the keys (for pages in order only) and those versions, 8 bytes a row of the page.
     "CREATE TABLE pages(id INTEGER PRIMARY KEY, names BLOB, versions BLOB)",
@@ -130,6 +131,7 @@ class SeenKeys:
                 self._database.close()
                 raise
         self._pages = 0
+        self._indexed = False  # whether any page came out of order
         self._walked: defaultdict[str, _Walked] = defaultdict(_Walked)  # by scope
 
     def admit(
@@ -166,6 +168,9 @@ class SeenKeys:
                 walked.pages.append(self._pages - 1)
                 self.number += len(keys)
                 return None
+            if not self._indexed:
+                self._run(f"PRAGMA cache_size=-{_CACHE_KIB}", ()).close()
+                self._indexed = True
             self._index(walked, keys, names)
             asked = _json(names)
             new = self._run(_HOLD, (asked, page)).rowcount
