@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from harvester.api.configuration import load_config, parse_config
     from harvester.api.harvest import run
     from harvester.api.session import Session
     from harvester.api.session import open_session as open  # noqa: A004 - the public name is harvester.open
-    from harvester.config.load import load_config, parse_config
     from harvester.config.schema import BudgetConfig, Config, ResourceConfig, SourceConfig
     from harvester.config.secrets import Secret
     from harvester.engine.stream import DeliveredPage, PageStream
@@ -46,9 +46,9 @@ _HOMES = {
     "Secret": "config.secrets",
     "Session": "api.session",
     "SourceConfig": "config.schema",
-    "load_config": "config.load",
+    "load_config": "api.configuration",
     "open": "api.session",
-    "parse_config": "config.load",
+    "parse_config": "api.configuration",
     "run": "api.harvest",
 }
 _NAMES_THERE = {"open": "open_session"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import anyio
@@ -72,7 +73,9 @@ async def demo(
         context.narrate(f"Starting simulated providers with {records:,} listings each.")
         async with sandbox_process([*arguments, f"--write-config={config}"]) as ready:
             context.narrate(f"Harvesting {', '.join(ready.providers)} from {ready.url} into {place}/")
-            settings = context.api.load_config(config, fs=context.ports.fs, environment={}, overrides=[f"out={place}"])
+            settings = context.api.load_config(
+                config, overrides=[f"out={place}"], ports=replace(context.ports, environment={})
+            )
             status = await harvest(
                 context, settings, Choices(), as_json=json, always_sum_up=True, then="the next demo begins anew"
             )

@@ -29,9 +29,11 @@ async def plan(
     debug: bool = False,
     context: Given,
 ) -> int:
-    """Tell which walks a run would make and why, how many requests it needs, and how long the quota makes it last.
+    """Tell which walks a run would make and why, how many requests it needs, and when the quota lets each end.
 
     Providers that can count are asked, one request a resource; the others are estimated from the last finished run.
+    The times come from a rehearsal: the rules that will decide over each request, with what is already spent of
+    every window, on a clock that need not wait.
 
     Exit status:
 
@@ -61,9 +63,7 @@ async def plan(
         show tracebacks and log everything to standard error.
     """
     overrides = [*(set_ or ()), *([f"out={out}"] if out is not None else ())]
-    settings = context.api.load_config(
-        as_path(config), fs=context.ports.fs, environment=context.ports.environment, overrides=overrides
-    )
+    settings = context.api.load_config(as_path(config), overrides=overrides, ports=context.ports)
     report = await context.api.plan(
         settings,
         offline=offline,
@@ -83,7 +83,7 @@ def _write(planned: PlannedSource, console: Console) -> None:
     write_line(console, f"{planned.source}: {planned.provider}, {planned.base_url}", "bold")
     limits = "; ".join(planned.windows) or "no limit is known"
     write_line(console, f"quota: {limits}; {planned.in_flight} requests in flight")
-    numbers = ("walks", "records", "requests")
+    numbers = ("walks", "records", "requests", "bytes", "done in")
     table = table_of("resource", "walk", *numbers, "estimated from", "why this walk", right=numbers)
     for item in planned.resources:
         table.add_row(
@@ -92,6 +92,8 @@ def _write(planned: PlannedSource, console: Console) -> None:
             _known(item.walks),
             _known(item.records),
             _known(item.requests),
+            "?" if item.bytes is None else units.size(item.bytes),
+            "?" if item.seconds is None else units.duration(item.seconds),
             safe(item.evidence or "-"),
             safe(item.reason),
         )
@@ -109,5 +111,10 @@ def _known(number: int | None) -> str:
 def _forecast(planned: PlannedSource) -> str:
     expected = planned.forecast
     least = "" if planned.complete else "at least "
+    size = "" if expected.bytes is None else f", {units.size(expected.bytes)}"
     decides = f", held up by {expected.binding}" if expected.binding else ""
-    return f"in all {least}{units.count(expected.requests)} requests, about {units.duration(expected.seconds)}{decides}"
+    assumed = "" if planned.measured else " (reckoned with 0.8 s a request; none was measured yet)"
+    return (
+        f"in all {least}{units.count(expected.requests)} requests{size}, "
+        f"about {units.duration(expected.seconds)}{decides}{assumed}"
+    )

@@ -74,8 +74,6 @@ async def run(
         overrides.append(f"out={out}")
     if deadline is not None:
         overrides.append(f"deadline={deadline}")
-    settings = context.api.load_config(
-        as_path(config), fs=context.ports.fs, environment=context.ports.environment, overrides=overrides
-    )
+    settings = context.api.load_config(as_path(config), overrides=overrides, ports=context.ports)
     choices = Choices(mode=mode, sources=tuple(source or ()), resources=tuple(resource or ()), restart=restart)
     return await harvest(context, settings, choices, as_json=json)

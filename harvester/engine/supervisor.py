@@ -12,6 +12,7 @@ from harvester.engine.resource_run import Outcome, ResourceRun, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.values import values_of
 from harvester.errors import (
+    ConfigError,
     CredentialsRefused,
     GiveUpError,
     HarvesterError,
@@ -23,7 +24,8 @@ from harvester.events import ResourceFinished, SourceFailed
 from harvester.model import PerValue, Phase
 from harvester.store import layout
 from harvester.store.current import CurrentRun, begin_current, end_current, read_current
-from harvester.store.runs import RunDirectory, find_runs
+from harvester.store.manifest import read_manifest
+from harvester.store.runs import RunDirectory, find_runs, find_source_runs
 
 T = TypeVar("T")
 
@@ -140,6 +142,7 @@ class Supervisor:
         siblings begin anew. It is over as well when all that is asked for has finished in it.
         """
         fs, out = self._site.fs, self._site.out
+        self._check_provider(source)
         names = tuple(blueprint.resource.name for blueprint in source.blueprints)
         found = {
             blueprint.resource.name: find_runs(fs, out, source.name, blueprint.resource.dirname)
@@ -156,7 +159,12 @@ class Supervisor:
             current = None
         if current is None:
             taken = {run.name for runs in found.values() for run in runs}
-            current = CurrentRun(run=layout.run_name(self._site.clock.now(), taken), mode=Phase.FULL, resources=names)
+            current = CurrentRun(
+                run=layout.run_name(self._site.clock.now(), taken),
+                provider=source.provider.name,
+                mode=Phase.FULL,
+                resources=names,
+            )
             begin_current(fs, out, source.name, current)
         return {
             name: current.run
@@ -164,6 +172,20 @@ class Supervisor:
             else unfinished[name][-1].name
             for name in names
         }
+
+    def _check_provider(self, source: Source) -> None:
+        """A directory of one provider's records takes no other's under the same name."""
+        fs, out = self._site.fs, self._site.out
+        current = read_current(fs, out, source.name)
+        finished = next((run for run in find_source_runs(fs, out, source.name) if run.finished), None)
+        manifest = read_manifest(fs, finished.path) if finished is not None else None
+        held = manifest.provider if manifest is not None else current.provider if current is not None else None
+        if held is not None and held != source.provider.name:
+            raise ConfigError(
+                f"{out / f'source={source.name}'} holds records of the provider {held}, not of {source.provider.name}. "
+                "Nothing was changed. Give this source another name, or choose another output directory.",
+                path=f"sources.{source.name}.provider",
+            )
 
 
 def _finished_in(run: str, runs: Sequence[RunDirectory]) -> bool:

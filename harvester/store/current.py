@@ -18,6 +18,7 @@ class CurrentRun(msgspec.Struct, frozen=True, kw_only=True):
     """One source's unfinished harvest."""
 
     run: str
+    provider: str
     mode: str
     resources: tuple[str, ...]
 

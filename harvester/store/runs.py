@@ -34,6 +34,12 @@ def find_all_runs(fs: Fs, out: PurePath) -> tuple[RunDirectory, ...]:
     )
 
 
+def find_source_runs(fs: Fs, out: PurePath, source: str) -> Iterator[RunDirectory]:
+    """The runs of every resource of *source*, whatever is configured now."""
+    for resource in _partitions(fs, out / f"source={source}", "resource="):
+        yield from _runs_in(fs, resource)
+
+
 def tidy(fs: Fs, run_dir: PurePath, keep: Collection[str]) -> tuple[str, ...]:
     """Remove what a dead process left in an unfinished run: unsealed, temporary and uncommitted files (FAULTS F08).
 
