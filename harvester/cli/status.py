@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harvester.cli.context import Given
 from harvester.report import units
-from harvester.report.render import safe, table_of, verdict
+from harvester.report.render import safe, table_of, verdict, write_line, write_reasons
 
 if TYPE_CHECKING:
     from harvester.api.status import ResourceStatus
@@ -42,27 +42,30 @@ def status(out: Path = Path("out"), /, *, json: bool = False, debug: bool = Fals
         context.raw_stdout.write(msgspec.json.encode(report) + b"\n")
         return 0
     numbers = ("records", "bytes")
-    going = ("unfinished",) if report.unfinished else ()
-    table = table_of("source", "resource", "last run", "verdict", *numbers, "watermark", *going, right=numbers)
+    columns = ("source", "resource", "verdict", *numbers, "last run", "watermark")
+    table = table_of(*columns, right=numbers, dispensable=("watermark", "bytes", "last run"))
     for row in report.resources:
         table.add_row(
             safe(row.source),
             safe(row.resource),
-            safe(row.finished_run or "none"),
-            verdict(row.verdict, row.reason) if row.finished_run else Text("-"),
+            verdict(row.verdict) if row.finished_run else Text("-"),
             units.count(row.records) if row.finished_run else "-",
             units.size(row.bytes) if row.finished_run else "-",
+            safe(row.finished_run or "none"),
             safe(row.watermark or "-"),
-            *([_unfinished(row)] if going else []),
         )
-    context.console.print(table)
+    console = context.console
+    console.print(table)
+    write_reasons(console, [(row.source, row.resource, row.verdict, row.reason) for row in report.resources])
+    for row in report.resources:
+        if row.unfinished_run:
+            write_line(console, _unfinished(row), "yellow")
     if report.unfinished:
         context.narrate("Unfinished runs go on from their last commit when harvester run is started again.")
     return 0
 
 
-def _unfinished(row: ResourceStatus) -> Text:
-    if not row.unfinished_run:
-        return Text("-")
-    walks = f"{row.walks_done} of {row.walks_done + row.walks_open} walks done"
-    return safe(f"{row.unfinished_run}: {units.count(row.committed)} records committed, {walks}", "yellow")
+def _unfinished(row: ResourceStatus) -> str:
+    walks = f"{row.walks_done} of {units.number_of(row.walks_done + row.walks_open, 'walk')} done"
+    committed = units.number_of(row.committed, "record")
+    return f"{row.source} {row.resource}: run {row.unfinished_run} is unfinished: {committed} committed, {walks}"

@@ -60,7 +60,8 @@ def write_checks(report: VerifyReport, console: Console, *, only_differences: bo
     """One row a run, every problem on a line of its own, and a line that sums up."""
     shown = [run for run in report.runs if _differs(run) or not only_differences]
     numbers = ("records", "bytes", *(("missing", "surplus") if report.against else ()))
-    table = table_of("source", "resource", "run", *numbers, "result", right=numbers)
+    columns = ("source", "resource", "run", *numbers, "result")
+    table = table_of(*columns, right=numbers, dispensable=("bytes", "run"))
     for run in shown:
         compared = (units.count(run.missing), units.count(run.extra)) if run.compared else ("-", "-")
         table.add_row(
@@ -80,8 +81,9 @@ def write_checks(report: VerifyReport, console: Console, *, only_differences: bo
     finished = sum(run.finished for run in report.runs)
     right = sum(run.finished and not _differs(run) for run in report.runs)
     with_what = "their manifests and the truth" if report.against else "their manifests"
-    records = units.count(sum(run.records for run in report.runs if run.finished))
-    write_line(console, f"{right} of {finished} finished runs equal {with_what}; {records} records read.", "bold")
+    records = units.number_of(sum(run.records for run in report.runs if run.finished), "record")
+    runs = "finished run equals" if finished == 1 else "finished runs equal"
+    write_line(console, f"{right} of {finished} {runs} {with_what}; {records} read.", "bold")
 
 
 def _differs(run: ResourceCheck) -> bool:
@@ -90,7 +92,7 @@ def _differs(run: ResourceCheck) -> bool:
 
 def _result(run: ResourceCheck) -> Text:
     if not run.finished:
-        return Text("unfinished, not judged", "yellow")
+        return Text("unfinished", "yellow")
     if _differs(run):
         return Text("differs", "red")
     return Text("equal", "green")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import IO
 
 import msgspec
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harvester.report import units
 from harvester.report.printable import printable
+from harvester.report.sheet import Sheet
 from harvester.report.tally import COMPLETE, Report, ResourceRow
 
 PIPE_WIDTH = 160  # columns when the stream is no terminal and has no width of its own
+NAMED_RESOURCES = 6  # of those that share a reason; the table names all of them
 _STYLES = {COMPLETE: "green", "incomplete": "yellow", "interrupted": "yellow", "failed": "red"}
 
 
@@ -34,16 +35,14 @@ def safe(text: str, style: str = "") -> Text:
     return Text(printable(text), style=style, overflow="fold")
 
 
-def table_of(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """An empty table in the one style of all commands; the columns in *right* hold numbers.
+def table_of(*columns: str, right: tuple[str, ...] = (), dispensable: tuple[str, ...] = ()) -> Sheet:
+    """An empty table in the one style of all commands.
 
-    Names and numbers stay whole; on a narrow terminal the other columns are folded.
+    Args:
+        right: the columns that hold numbers.
+        dispensable: the columns that a narrow terminal does without, the first one first.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for column in columns:
-        whole = column in right or column in {"source", "resource"}
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=whole, overflow="fold")
-    return table
+    return Sheet(columns, right=right, dispensable=dispensable)
 
 
 def verdict(word: str, reason: str = "") -> Text:
@@ -51,14 +50,31 @@ def verdict(word: str, reason: str = "") -> Text:
     return safe(f"{word}: {reason}" if reason else word, _STYLES.get(word, ""))
 
 
+def write_reasons(console: Console, rows: Sequence[tuple[str, str, str, str]]) -> None:
+    """Every reason once, on a line of its own that begins with those it holds for.
+
+    Args:
+        rows: source, resource, verdict and reason of each resource; "" needs no line.
+    """
+    sharers: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for source, resource, word, reason in rows:
+        if reason:
+            sharers.setdefault((word, reason), {}).setdefault(source, []).append(resource)
+    for (word, reason), by_source in sharers.items():
+        who = "; ".join(f"{source} {_some(names)}" for source, names in by_source.items())
+        write_line(console, f"{who}: {word}: {reason}", _STYLES.get(word, ""))
+
+
 def write_report(report: Report, console: Console) -> None:
-    """The closing table, what failed as a whole, warnings, and one line that sums up."""
+    """The closing table, why what is not complete is not, warnings, and one line that sums up."""
     numbers = ("records", "requests", "bytes", "waits", "quarantined", "time")
-    table = table_of("source", "resource", *numbers, "verdict", right=numbers)
+    dispensable = ("waits", "quarantined", "bytes", "requests", "time")
+    table = table_of("source", "resource", *numbers, "verdict", right=numbers, dispensable=dispensable)
     for row in report.resources:
-        table.add_row(safe(row.source), safe(row.resource), *_numbers(row), verdict(row.verdict, row.reason))
+        table.add_row(safe(row.source), safe(row.resource), *_numbers(row), verdict(row.verdict))
     if report.resources:
         console.print(table)
+    write_reasons(console, [(row.source, row.resource, row.verdict, row.reason) for row in report.resources])
     for failure in report.failures:
         write_line(console, f"{failure.source} failed: {failure.reason}", "red")
     for warning in report.warnings:
@@ -71,8 +87,9 @@ def summary(report: Report) -> str:
     done = sum(row.verdict == COMPLETE for row in report.resources)
     totals = report.totals
     return (
-        f"{done} of {len(report.resources)} resources complete: {units.count(totals.records)} records, "
-        f"{units.size(totals.bytes)} in {report.out}, {units.count(totals.requests)} requests, "
+        f"{done} of {units.number_of(len(report.resources), 'resource')} complete: "
+        f"{units.number_of(totals.records, 'record')}, {units.size(totals.bytes)} in {report.out}, "
+        f"{units.number_of(totals.requests, 'request')}, "
         f"{units.duration(report.seconds)} ({units.duration(totals.waits)} waiting)"
     )
 
@@ -80,6 +97,12 @@ def summary(report: Report) -> str:
 def report_json(report: Report) -> bytes:
     """The whole Report as one JSON object on one line, without line end; times RFC 3339, durations seconds."""
     return msgspec.json.encode(report)
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMED_RESOURCES])
+    more = len(names) - NAMED_RESOURCES
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _numbers(row: ResourceRow) -> tuple[str, ...]:

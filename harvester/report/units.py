@@ -9,6 +9,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def number_of(number: int, noun: str) -> str:
+    """``1 record``, ``1,234 records``; *noun* in the singular."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
 def size(number: int) -> str:
     """Bytes in decimal units: ``980 B``, ``12.3 MB``."""
     value = float(number)

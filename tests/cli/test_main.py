@@ -222,14 +222,14 @@ def test_in_a_pipe_standard_output_is_one_json_line_an_event_and_nothing_else() 
 def test_in_a_pipe_what_is_wrong_is_told_on_standard_error() -> None:
     shown = screen(fs=CONFIG, api=with_run(Recorder(exit_status=1)))
     assert invoke(["run"], shown.context) == 1
-    assert "0 of 1 resources complete" in shown.stderr.getvalue()
+    assert "0 of 1 resource complete" in shown.stderr.getvalue()
     assert shown.stdout.getvalue() == ""
 
 
 def test_on_a_terminal_the_closing_table_is_shown() -> None:
     shown = screen(terminal=True, fs=CONFIG, api=with_run(Recorder()))
     assert invoke(["run"], shown.context) == 0
-    assert "1 of 1 resources complete" in shown.stdout.getvalue()
+    assert "1 of 1 resource complete" in shown.stdout.getvalue()
     assert shown.raw.getvalue() == b""
 
 

@@ -44,7 +44,8 @@ def test_the_closing_table_says_for_each_resource_complete_or_why_not() -> None:
     header, _, property_row, member_row = text.splitlines()[:4]
     assert header.split() == ["source", "resource", *NUMBERS, "verdict"]
     assert " ".join(property_row.split()) == "ims Property 1,234 7 1.0 kB 41 s 2 50 s complete"
-    assert member_row.endswith("incomplete: the server counts 7 more than it served")
+    assert member_row.split()[-1] == "incomplete"
+    assert "\nims Member: incomplete: the server counts 7 more than it served\n" in text
     assert "1 of 2 resources complete: 1,334 records, 2.0 kB in out, 0 requests, 1m 00s (41 s waiting)" in text
 
 
