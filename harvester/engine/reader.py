@@ -1,4 +1,4 @@
-"""One walk as a stream of decoded pages: the next is asked for while the last is being written."""
+"""One walk as a stream of decoded pages: the next ones travel while the last is being written."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from harvester.errors import (
 )
 from harvester.model import Page, PageRequest, Response, Walk
 
+_AHEAD = 2  # pages that may lie ready: a commit takes about as long as they do
 _DECODE_ATTEMPTS = 3  # a page whose body is no page of this provider is fetched again, then fails
 _DECODE_PAUSE = 1.0  # seconds before that, times the attempt
 _LOST_CURSOR = frozenset({400, 404, 409, 410})  # on a later page: the position is refused, not the resource
@@ -67,7 +68,8 @@ class WalkReader:
         self._heads = HeadReader(walk.resource)
         self._clock, self._tasks, self._lanes = clock, tasks, lanes
         self._todo = deque(frontier.cursor)
-        self._running = 0
+        self._running = 0  # fetches under way
+        self._ready = 0  # pages fetched and not yet handed out
         self._results_in, self._results = anyio.create_memory_object_stream[Fetched | HarvesterError](math.inf)
         self._scopes: set[anyio.CancelScope] = set()
 
@@ -78,14 +80,12 @@ class WalkReader:
             HarvesterError: a page cannot be had. Pages handed out before stay good.
         """
         self._launch()
-        if not self._running:
+        if not self._running and not self._ready:
             return None
         outcome = await self._results.receive()
-        self._running -= 1
+        self._ready -= 1
         if isinstance(outcome, HarvesterError):
             raise outcome
-        self._todo.extend(outcome.followers)
-        # The next page travels while the caller joins and writes this one.
         self._launch()
         return outcome
 
@@ -97,7 +97,7 @@ class WalkReader:
         self._results.close()
 
     def _launch(self) -> None:
-        while self._todo and self._running < self._lanes:
+        while self._todo and self._running < self._lanes and self._ready < _AHEAD:
             self._running += 1
             self._tasks.start_soon(self._deliver, self._todo.popleft())
 
@@ -111,7 +111,13 @@ class WalkReader:
             finally:
                 self._scopes.discard(scope)
             if not scope.cancel_called:
+                self._running -= 1
+                self._ready += 1
                 self._results_in.send_nowait(outcome)
+                if isinstance(outcome, Fetched):
+                    self._todo.extend(outcome.followers)
+                    # The next page travels while the caller writes this one, or waits for the disk.
+                    self._launch()
 
     async def _fetch(self, asked: PageRequest) -> Fetched:
         began = self._clock.monotonic()
