@@ -36,6 +36,7 @@ ONLY_IN = {
     "rich": {"report", "cli"},
     "uvloop": {"cli"},
     "sqlite3": {"store", "governor"},
+    "redis": {"governor"},
     "tomllib": {"config"},
 }
 

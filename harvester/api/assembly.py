@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePath
 
 from harvester import providers
+from harvester.api.ledger import open_ledger, quota_url
 from harvester.api.ports import Ports
 from harvester.api.selection import blueprints_of
 from harvester.config.check import check_config, check_secrets, check_source_names
@@ -19,12 +19,9 @@ from harvester.contracts import Auth, Sink, Transport
 from harvester.engine.source import Blueprint, Source
 from harvester.errors import ConfigError
 from harvester.governor.governor import Governor
-from harvester.governor.ledger.memory import MemoryLedger
-from harvester.governor.ledger.sqlite import SqliteLedger
 from harvester.governor.meter import Meter
 from harvester.model import Budget, Request, Response
 from harvester.provider import Provider, SourceFacts
-from harvester.store import layout
 from harvester.wire.lanes import Lanes
 from harvester.wire.limits import Timeouts
 from harvester.wire.metered import Metered
@@ -101,6 +98,7 @@ def choose(config: Config, names: Sequence[str], resources: Sequence[str], ports
     """
     check_config(config)
     check_source_names(names, config)
+    quota_url(config, ports)
     secrets = SecretStore(config, environment=ports.environment, fs=ports.fs)
     chosen = []
     for setup in [set_up(config, name) for name in names or config.sources]:
@@ -130,7 +128,7 @@ async def assemble(
             if each.identity not in governors:
                 sharers = [other.name for other in chosen if other.identity == each.identity]
                 meter = Meter(sharers, ports.clock, sink)
-                governors[each.identity] = _governor(config, each, ports, meter, opened), meter
+                governors[each.identity] = await _governor(config, each, ports, meter, opened), meter
             connect = await _connect(each, *governors[each.identity], ports, sink, opened)
             ready.append(
                 Source(
@@ -159,14 +157,9 @@ def _host_of(origin: Origin) -> str:
     return f"{origin.scheme}://{origin.host}:{origin.port}"
 
 
-def _governor(config: Config, chosen: Chosen, ports: Ports, meter: Meter, opened: AsyncExitStack) -> Governor:
+async def _governor(config: Config, chosen: Chosen, ports: Ports, meter: Meter, opened: AsyncExitStack) -> Governor:
     setup = chosen.setup
-    ledger = (
-        SqliteLedger(Path(layout.state_directory(PurePath(config.out)) / "quota.sqlite"), chosen.identity, ports.clock)
-        if ports.keeps_state
-        else MemoryLedger()
-    )
-    opened.callback(ledger.close)
+    ledger = await opened.enter_async_context(open_ledger(config, chosen.identity, setup.budget, ports))
     governor = Governor(
         setup.budget,
         ports.clock,

@@ -26,12 +26,29 @@ def check_config(config: Config) -> None:
         raise ConfigError("is empty; name a directory", path="out")
     if "://" in config.out:
         raise ConfigError("must be a local directory; object stores are not supported yet", path="out")
+    if config.quota_fallback and config.quota is None:
+        raise ConfigError("means nothing without quota, the URL of a quota store", path="quota_fallback")
     if not config.sources:
         raise ConfigError("no source is configured; add a [sources.NAME] table", path="sources")
     seen: dict[str, str] = {}
     for name, source in config.sources.items():
         _check_name(name, seen)
         _check_source(f"sources.{name}", source)
+
+
+def check_quota(url: str) -> None:
+    """Refuse the URL of a quota store that cannot be used. It stays out of the messages: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigError("is not a URL", path="quota") from None  # the cause may quote a password
+    if parts.scheme not in {"redis", "rediss"} or not host:
+        raise ConfigError("must begin with redis:// or rediss:// and a host name", path="quota")
+    if not re.fullmatch(r"/?\d*", parts.path):
+        raise ConfigError("ends with the number of a database, for example redis://host:6379/0", path="quota")
+    if parts.query or parts.fragment:
+        raise ConfigError("must not hold a query (?) or a fragment (#)", path="quota")
 
 
 def check_provider(source: str, provider: str, known: Collection[str]) -> None:

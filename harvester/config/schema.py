@@ -128,6 +128,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     commit_seconds: Seconds = 60.0  # longest time between two commits of a walk
     max_requests_at_risk: Annotated[int, Meta(ge=1)] = 25  # requests a crash may cost
     deadline: Seconds | None = None  # of the whole run; None: none
+    quota: Secret | None = None  # ``redis://…``: shares the quota with other containers; None: kept in *out*
+    quota_fallback: Share = 0.0  # share of each window for this process while that server is silent; 0: nothing is sent
 
     def provider_of(self, source: str) -> str:
         """The name of the provider behind *source*. Raises KeyError when there is no such source."""

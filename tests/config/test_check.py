@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from harvester.config.check import (
     check_config,
     check_options,
     check_provider,
+    check_quota,
     check_resource,
     check_secrets,
     check_source_names,
@@ -119,3 +122,38 @@ def test_unknown_resources_and_sources_are_named() -> None:
     with pytest.raises(ConfigError, match='did you mean "centris"'):
         check_source_names(["centri"], Config(sources={"centris": SourceConfig()}))
     check_source_names(["centris"], Config(sources={"centris": SourceConfig()}))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://store",
+        "store:6379",
+        "redis://",
+        "redis://user:canary@store:x/0",
+        "redis://user:canary@store/0?socket_timeout=1",
+        "redis://user:canary@store/zero",
+        "unix:///run/redis.sock",
+    ],
+)
+def test_the_url_of_a_quota_store_that_cannot_be_used_is_refused_and_not_quoted(url: str) -> None:
+    """FAULTS E04: it may hold a password."""
+    with pytest.raises(ConfigError) as caught:
+        check_quota(url)
+    assert str(caught.value).startswith("quota: ")
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_urls_of_quota_stores_are_taken() -> None:
+    for url in ("redis://store", "redis://:p%40ss@store:6380/2", "rediss://user:pass@store.example/"):
+        check_quota(url)
+
+
+def test_the_password_of_a_quota_store_is_seen_by_nobody() -> None:
+    config = parse_config('quota = "redis://:canary@store"\nquota_fallback = 0.25\n[sources.ims]')
+    assert "canary" not in repr(config)
+    assert config.quota_fallback == 0.25
+
+
+def test_a_local_share_without_a_quota_store_is_refused() -> None:
+    assert refused(Config(quota_fallback=0.5, sources={"ims": SourceConfig()})).startswith("quota_fallback: ")

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from harvester.errors import QuotaExhausted, StorageError, WaitError
 from harvester.events import Event, Warned
 from harvester.governor.governor import Governor
-from harvester.governor.ledger import MemoryLedger, SqliteLedger
+from harvester.governor.ledger import SqliteLedger
 from harvester.governor.ledger.holders import Holder, has_ended, this_process
 from harvester.governor.refusals import HOURLY
 from harvester.model import Budget, RateSignal, Window, WindowSignal
@@ -475,21 +475,7 @@ def test_a_file_that_another_process_is_just_making_is_waited_for(tmp_path: Path
         soon.join()
 
 
-# ------------------------------------------------------------------ both kinds
-
-
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-async def test_every_ledger_numbers_its_sends_and_respects_a_no(kind: str, tmp_path: Path, clock: FakeClock) -> None:
-    make: dict[str, Callable[[], MemoryLedger | SqliteLedger]] = {
-        "memory": MemoryLedger,
-        "sqlite": lambda: SqliteLedger(tmp_path / "quota.db", "key", clock),
-    }
-    with closing(make[kind]()) as ledger:
-        numbers = [await ledger.take(60.0, lambda news: None, lambda: True) for _ in range(3)]
-        assert len(set(numbers)) == 3
-        assert None not in numbers
-        assert await ledger.take(60.0, lambda news: None, lambda: False) is None
-    ledger.close()
+# ------------------------------------------------------------------ who lives
 
 
 def test_this_process_lives_and_an_unknown_host_might() -> None:
