@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from harvester.contracts import Sink
@@ -13,22 +13,36 @@ from harvester.model import Action, Headers, Request, Response, Verdict
 from tests.fakes.clock import FakeClock
 
 Row = dict[str, object]
+Before = Callable[[int, str], HarvesterError | None]
+
+
+async def at_once(url: str) -> None:
+    """No delay."""
 
 
 class LakeServer:
-    """Key-ordered collections; ``before`` is called with the number of each request and may change rows or raise."""
+    """Key-ordered collections in pages of at most ``page`` rows, or of ``$top`` where that is less.
+
+    What goes wrong, and what happens meanwhile, is told by functions that may be exchanged at any time:
+
+    ``before(number, url)`` is called with each request, in order from 0; it may change rows, or return an error.
+    ``delay(url)`` is awaited before the answer. ``claim(url)`` is the ``@odata.count`` of an answer; None: it has
+    none. ``body(number, body)`` may spoil it. The answer to request ``drop_link_on`` lacks its next link.
+    """
 
     def __init__(self, tables: dict[str, list[Row]], clock: FakeClock, *, page: int = 10) -> None:
         self.tables, self.page, self.clock = tables, page, clock
         self.asked: list[str] = []
-        self.before: Callable[[int, str], HarvesterError | None] = lambda number, url: None
+        self.before: Before = lambda number, url: None
+        self.delay: Callable[[str], Awaitable[None]] = at_once
+        self.claim: Callable[[str], int | None] = lambda url: None
         self.body: Callable[[int, bytes], bytes] = lambda number, body: body
         self.drop_link_on: int | None = None
 
     def connect(self, sink: Sink) -> _Lane:
         return _Lane(self, sink)
 
-    def answer(self, url: str) -> bytes:
+    def answer(self, url: str, number: int = -1) -> bytes:
         parts = urlsplit(url)
         table = unquote(parts.path.removeprefix("/odata/"))
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -40,9 +54,13 @@ class LakeServer:
             rows = [row for row in rows if str(row.get("ModificationTimestamp")) > since]
         after = query.get("$skiptoken", "")
         rows = [row for row in rows if str(next(iter(row.values()))) > after]
-        body: dict[str, object] = {"value": rows[: self.page]}
-        if len(rows) > self.page and self.drop_link_on != len(self.asked):
-            last = next(iter(rows[self.page - 1].values()))
+        size = min(self.page, int(query.get("$top", self.page)))
+        body: dict[str, object] = {"value": rows[:size]}
+        claimed = self.claim(url)
+        if claimed is not None:
+            body["@odata.count"] = claimed
+        if len(rows) > size and self.drop_link_on != number:
+            last = next(iter(rows[size - 1].values()))
             kept = "".join(f"{name}={value}&" for name, value in query.items() if name not in {"$skiptoken"})
             body["@odata.nextLink"] = f"{table}?{kept}$skiptoken={last}".replace(" ", "%20")
         return json.dumps(body, ensure_ascii=False).encode()
@@ -56,11 +74,12 @@ class _Lane:
         server = self._server
         number = len(server.asked)
         server.asked.append(request.url)
+        await server.delay(request.url)
         self._sink(Requested(at=server.clock.now(), source="lake", status=200))
         failure = server.before(number, request.url)
         if failure is not None:
             raise failure
-        body = server.body(number, server.answer(request.url))
+        body = server.body(number, server.answer(request.url, number))
         date = server.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT")
         return Response(
             status=200,
@@ -69,6 +88,16 @@ class _Lane:
             url=request.url,
             verdict=Verdict(action=Action.USE),
         )
+
+
+def failing_at(numbers: Collection[int], error: HarvesterError) -> Before:
+    """A ``LakeServer.before`` that answers the requests of these *numbers* with *error*."""
+    return lambda number, url: error if number in numbers else None
+
+
+def failing_on(part: str, error: HarvesterError) -> Before:
+    """A ``LakeServer.before`` that answers every request whose URL holds *part* with *error*."""
+    return lambda number, url: error if part in url else None
 
 
 def listings(count: int, start: int = 0) -> list[Row]:
@@ -81,3 +110,8 @@ def listings(count: int, start: int = 0) -> list[Row]:
         }
         for index in range(start, start + count)
     ]
+
+
+def offices(count: int) -> list[Row]:
+    """Rows with keys in order and no modification time."""
+    return [{"OfficeKey": f"{index:03d}"} for index in range(count)]
