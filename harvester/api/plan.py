@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
+from datetime import datetime
+from pathlib import Path, PurePath
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from harvester.api.assembly import Setup, assemble, choose
+from harvester.api.assembly import Chosen, Setup, assemble, choose
 from harvester.api.ports import Ports
+from harvester.api.rehearsal import Job, Rehearsal, rehearse
 from harvester.api.selection import wanted_of
 from harvester.config.schema import Config
 from harvester.contracts import Transport
@@ -16,14 +18,18 @@ from harvester.engine.ask import count
 from harvester.engine.source import Source
 from harvester.errors import HarvesterError
 from harvester.events import Event
-from harvester.model import Walk
-from harvester.planning.forecast import Forecast, forecast, requests_for
+from harvester.governor.learned import Learned, read_learned
+from harvester.governor.ledger.reading import Journal, read_journal
+from harvester.planning.forecast import Forecast, Measured, measured, stages_of
 from harvester.planning.plan import Wanted, full_walks
-from harvester.provider import Provider
+from harvester.store import layout
 from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.runs import find_runs
 
 _SECONDS_A_REQUEST = 0.8  # until a source has been measured
+
+Counts = dict[tuple[str, str], int | None]
+"""Records of (source, resource) as the provider counts them; None: it does not say."""
 
 
 class PlannedResource(Struct, frozen=True, kw_only=True):
@@ -36,6 +42,8 @@ class PlannedResource(Struct, frozen=True, kw_only=True):
     records: int | None  # expected; None: nobody can tell before it is walked
     evidence: str  # where *records* is from
     requests: int | None
+    bytes: int | None  # bodies on the wire; None: not known
+    seconds: float | None  # from now until it has ended; None: *requests* is not known
     implied: bool  # not asked for, but needed by another resource
 
 
@@ -50,6 +58,7 @@ class PlannedSource(Struct, frozen=True, kw_only=True):
     resources: tuple[PlannedResource, ...]
     forecast: Forecast  # of the requests that are known
     complete: bool  # False: some resources could not be estimated, so the forecast is a lower bound
+    measured: bool  # how long a request takes is known from an earlier run, not assumed
     problem: str = ""  # why counting failed; "" when it did not
 
 
@@ -57,6 +66,7 @@ class PlanReport(Struct, frozen=True, kw_only=True):
     """What ``run`` would do with the same configuration."""
 
     out: str
+    at: datetime  # aware UTC, when it was made; seconds count from here
     sources: tuple[PlannedSource, ...]
     counted: bool  # providers were asked for their counts
 
@@ -69,45 +79,58 @@ async def plan(
     resources: Sequence[str] = (),
     ports: Ports | None = None,
 ) -> PlanReport:
-    """Plan a full harvest.
+    """Plan a full harvest, and rehearse it: the governor itself says how long the quota makes it last.
 
     Records are estimated from the provider's own count where its contract has one (one request a resource), else
-    from the last finished run.
+    from the last finished run. So are requests, their time and their size. What the quota ledger says is spent is
+    spent in the rehearsal too.
 
     Args:
         offline: send nothing; estimate from earlier runs only.
     Raises:
         ConfigError: as ``run``.
+        StorageError: the quota ledger cannot be read.
     """
     ports = ports or Ports()
     chosen = choose(config, sources, resources, ports)
-    names = tuple(each.name for each in chosen)
-    setups = {each.name: each.setup for each in chosen}
-    wanted = {name: wanted_of(name, setups[name].section, setups[name].provider, resources) for name in names}
-    counts: dict[tuple[str, str], int | None] = {}
+    counts: Counts = {}
     problems: dict[str, str] = {}
     if not offline:
         ports.fs.make_directory(PurePath(config.out) / "_harvester", private=True)
+        wanted = {each.name: _wanted(each, resources) for each in chosen}
         async with assemble(config, chosen, ports=ports, sink=_silent) as ready:
             for source in ready:
                 try:
                     await _count(source, wanted[source.name], ports, counts)
                 except HarvesterError as error:
                     problems[source.name] = str(error)
+    planned = plan_sources(config, chosen, ports, resources=resources, counts=counts)
     return PlanReport(
         out=config.out,
-        sources=tuple(
-            _planned(config, setups[name], wanted[name], counts, problems.get(name, ""), ports)
-            for name in names
-            if wanted[name]
-        ),
+        at=ports.clock.now(),
+        sources=tuple(structs.replace(each, problem=problems.get(each.source, "")) for each in planned),
         counted=not offline,
     )
 
 
-async def _count(
-    source: Source, wanted: Sequence[Wanted], ports: Ports, counts: dict[tuple[str, str], int | None]
-) -> None:
+def plan_sources(
+    config: Config,
+    chosen: Sequence[Chosen],
+    ports: Ports,
+    *,
+    resources: Sequence[str] = (),
+    counts: Counts | None = None,
+) -> tuple[PlannedSource, ...]:
+    """Plan *chosen* from what is on disk and from *counts*. Sends nothing; blocks while it rehearses."""
+    drafts = [_draft(config, each, _wanted(each, resources), counts or {}, ports) for each in chosen]
+    rehearsals = {
+        identity: _rehearse(config, [draft for draft in drafts if draft.chosen.identity == identity], ports)
+        for identity in {each.identity for each in chosen}
+    }
+    return tuple(_planned(draft, rehearsals[draft.chosen.identity]) for draft in drafts)
+
+
+async def _count(source: Source, wanted: Sequence[Wanted], ports: Ports, counts: Counts) -> None:
     ask = source.provider.count
     if ask is None:
         return
@@ -118,16 +141,97 @@ async def _count(
             counts[source.name, item.resource.name] = await count(source, transport, walk, ask(walk))
 
 
-def _planned(
-    config: Config,
-    setup: Setup,
-    wanted: Sequence[Wanted],
-    counts: dict[tuple[str, str], int | None],
-    problem: str,
-    ports: Ports,
-) -> PlannedSource:
-    planned = tuple(_resource(config, setup, item, counts, ports) for item in wanted)
-    known = [item.requests for item in planned if item.requests is not None]
+class _Drafted(Struct, frozen=True):
+    """A resource before the rehearsal."""
+
+    planned: PlannedResource
+    job: Job | None  # None: how many requests it needs is not known
+
+
+class _Draft(Struct, frozen=True):
+    """A source before the rehearsal."""
+
+    chosen: Chosen
+    resources: tuple[_Drafted, ...]
+    measured: bool
+
+
+def _draft(config: Config, chosen: Chosen, wanted: Sequence[Wanted], counts: Counts, ports: Ports) -> _Draft:
+    setup = chosen.setup
+    runs = {item.resource.name: _last_run(config, setup.name, item.resource.dirname, ports) for item in wanted}
+    mean = measured([run for run in runs.values() if run is not None])
+    return _Draft(
+        chosen,
+        tuple(_resource(setup, item, runs[item.resource.name], mean, counts, ports) for item in wanted),
+        mean.seconds is not None,
+    )
+
+
+def _resource(
+    setup: Setup, item: Wanted, last: Manifest | None, mean: Measured, counts: Counts, ports: Ports
+) -> _Drafted:
+    provider, resource = setup.provider, item.resource
+    values = None if resource.per_value is None else _earlier_values(last)
+    walk = full_walks(provider, item, [""] if resource.per_value else None, ports.clock.now())[0]
+    number = len(values) if values is not None else 1 if resource.per_value is None else None
+    records, evidence = counts.get((setup.name, resource.name)), "the provider's count"
+    if records is None:
+        records, evidence = (last.records, f"run {last.run}") if last is not None else (None, "")
+    stages = stages_of(provider, walk, records, number, last)
+    requests = None if stages is None else sum(map(sum, stages))
+    own = measured([last] if last is not None else [])
+    seconds = own.seconds if own.seconds is not None else mean.seconds
+    size = own.wire_bytes if own.wire_bytes is not None else mean.wire_bytes
+    planned = PlannedResource(
+        resource=resource.name,
+        walk=walk.pager,
+        reason=walk.reason,
+        walks=number,
+        records=records,
+        evidence=evidence,
+        requests=requests,
+        bytes=None if requests is None or size is None else round(requests * size),
+        seconds=None,
+        implied=item.implied,
+    )
+    if stages is None:
+        return _Drafted(planned, None)
+    job = Job(
+        source=setup.name,
+        resource=resource.name,
+        after=resource.per_value.resource if resource.per_value is not None else None,
+        stages=stages,
+        workers=2 * setup.budget.in_flight,  # as ``assemble`` gives the engine
+        latency=_SECONDS_A_REQUEST if seconds is None else seconds,
+        page_bytes=0 if size is None else round(size),
+    )
+    return _Drafted(planned, job)
+
+
+def _rehearse(config: Config, drafts: Sequence[_Draft], ports: Ports) -> Rehearsal:
+    """All sources of one credential at once, under the budget of the first: so they will run."""
+    setup, identity = drafts[0].chosen.setup, drafts[0].chosen.identity
+    now = ports.clock.now()
+    journal = Journal()
+    learned: Sequence[Learned] = ()
+    if ports.keeps_state:
+        ledger = Path(layout.quota_file(PurePath(config.out)))
+        journal, learned = read_journal(ledger, identity, now.timestamp()), read_learned(ledger, identity)
+    return rehearse(
+        [each.job for draft in drafts for each in draft.resources if each.job is not None],
+        setup.budget,
+        start=now,
+        journal=journal,
+        learned=learned,
+        default_pause=setup.provider.default_pause,
+    )
+
+
+def _planned(draft: _Draft, rehearsal: Rehearsal) -> PlannedSource:
+    setup = draft.chosen.setup
+    ends = {end.resource: end.seconds for end in rehearsal.endings if end.source == setup.name}
+    planned = tuple(structs.replace(each.planned, seconds=ends.get(each.planned.resource)) for each in draft.resources)
+    sizes = [each.bytes for each in planned if each.requests is not None]
     return PlannedSource(
         source=setup.name,
         provider=setup.provider.title,
@@ -140,53 +244,20 @@ def _planned(
         ),
         in_flight=setup.budget.in_flight,
         resources=planned,
-        forecast=forecast(sum(known), setup.budget, seconds_per_request=_SECONDS_A_REQUEST),
-        complete=len(known) == len(planned),
-        problem=problem,
+        forecast=Forecast(
+            requests=sum(each.requests or 0 for each in planned),
+            bytes=None if None in sizes else sum(size or 0 for size in sizes),
+            seconds=max(ends.values(), default=0.0),
+            binding=rehearsal.binding,
+            waited=rehearsal.waited,
+        ),
+        complete=all(each.requests is not None for each in planned),
+        measured=draft.measured,
     )
 
 
-def _resource(
-    config: Config, setup: Setup, item: Wanted, counts: dict[tuple[str, str], int | None], ports: Ports
-) -> PlannedResource:
-    provider, resource = setup.provider, item.resource
-    last = _last_run(config, setup.name, resource.dirname, ports)
-    values = None if resource.per_value is None else _earlier_values(last)
-    walk = full_walks(provider, item, [""] if resource.per_value else None, ports.clock.now())[0]
-    number = len(values) if values is not None else 1 if resource.per_value is None else None
-    records, evidence = counts.get((setup.name, resource.name)), "the provider's count"
-    if records is None:
-        records, evidence = (last.records, f"run {last.run}") if last is not None else (None, "")
-    return PlannedResource(
-        resource=resource.name,
-        walk=walk.pager,
-        reason=walk.reason,
-        walks=number,
-        records=records,
-        evidence=evidence,
-        requests=_requests(provider, walk, records, number, last),
-        implied=item.implied,
-    )
-
-
-def _requests(
-    provider: Provider, walk: Walk, records: int | None, walks: int | None, last: Manifest | None
-) -> int | None:
-    """Requests of a full walk: pages, the page that proves the end, the closing delta and the counts."""
-    if last is not None and records == last.records:
-        return last.requests  # measured, which is better than reckoned
-    first = provider.pagers[walk.pager].first(walk)
-    size = first.size or walk.page_size
-    if records is None or walks is None:
-        # A snapshot is one request whatever it holds; anything else depends on how much there is.
-        return walks if size is None and provider.count is None else None
-    if size is None:
-        return None
-    pages = requests_for(records, size, ends_on_empty=True)
-    beside = walks * (
-        (provider.closing is not None and walk.resource.modified is not None) + (provider.anchor is not None)
-    )
-    return None if pages is None else pages + (walks - 1) + beside + (provider.count is not None)
+def _wanted(chosen: Chosen, resources: Sequence[str]) -> tuple[Wanted, ...]:
+    return wanted_of(chosen.name, chosen.setup.section, chosen.setup.provider, resources)
 
 
 def _earlier_values(last: Manifest | None) -> list[str] | None:

@@ -77,6 +77,11 @@ def state_directory(out: PurePath) -> PurePath:
     return out / STATE
 
 
+def quota_file(out: PurePath) -> PurePath:
+    """``out/_harvester/quota.sqlite``: what was spent of every credential's quota, and what was learned of it."""
+    return state_directory(out) / "quota.sqlite"
+
+
 def log_directory(run_dir: PurePath, walk: str) -> PurePath:
     """``<run>/_log/w03``: the commits of one walk."""
     return run_dir / LOG / _walk(walk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -126,7 +127,7 @@ def test_plan_tells_walks_reasons_requests_and_time(demo: tuple[Path, object]) -
     assert invoke(["plan", "-c", str(config), "--offline", "--out", str(demo[0])], shown.context) == 0
     text = shown.stdout.getvalue()
     assert "why this walk" in text
-    assert "requests, about" in text
+    assert re.search(r"in all \d+ requests, [\d.]+ .?B, about", text)
     machine = on_disk()
     assert invoke(["plan", "-c", str(config), "--offline", "--source", "ims", "--json"], machine.context) == 0
     assert [source["source"] for source in json.loads(machine.raw.getvalue())["sources"]] == ["ims"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from harvester.errors import ConfigError
@@ -22,12 +23,12 @@ from harvester.model import (
     Response,
     Verdict,
     Walk,
-    Window,
 )
 from harvester.planning.closing import closing_walk
-from harvester.planning.forecast import forecast, requests_for
+from harvester.planning.forecast import measured, requests_for, stages_of
 from harvester.planning.plan import Wanted, full_walks, with_parents
 from harvester.provider import Provider
+from harvester.store.manifest import Manifest, WalkEvidence
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DATABASE = Resource(name="Database", key=("MLSID",))
@@ -129,15 +130,68 @@ def test_the_empty_page_that_ends_a_walk_is_counted() -> None:
     assert requests_for(None, 500, ends_on_empty=True) is None
 
 
-def test_the_window_that_takes_longest_decides() -> None:
-    budget = Budget(windows=(Window(seconds=60, requests=20), Window(seconds=3600, requests=100)), in_flight=4)
-    soon = forecast(20, budget, seconds_per_request=0.5)
-    assert (soon.binding, soon.seconds) == ("", 2.5)
-    assert forecast(50, budget, seconds_per_request=0.5).binding == "20 requests per 60 s"
-    later = forecast(150, budget, seconds_per_request=0.5)
-    assert (later.binding, later.seconds) == ("100 requests per 3600 s", 3600)
+def walk_evidence(name: str, requests: int, *, seconds: float = 0.0, wire_bytes: int = 0) -> WalkEvidence:
+    return WalkEvidence(
+        id=name,
+        phase="full" if name.startswith("w") else "closing",
+        pager="one",
+        requests=requests,
+        records=500 * requests,
+        duplicates=0,
+        seconds=seconds,
+        wire_bytes=wire_bytes,
+    )
 
 
-def test_what_is_already_spent_of_a_window_delays_the_first_requests() -> None:
-    budget = Budget(windows=(Window(seconds=60, requests=20),))
-    assert forecast(5, budget, seconds_per_request=0.0, spent=(20,)).seconds == 60
+def finished_run(*walks: WalkEvidence, records: int = 1000, requests: int = 10) -> Manifest:
+    return Manifest(
+        run="20260301T120000Z",
+        source="toy",
+        provider="toy",
+        resource="Property",
+        fingerprint="f",
+        mode="full",
+        verdict="complete",
+        records=records,
+        bytes=1,
+        requests=requests,
+        started=NOW,
+        finished=NOW,
+        keys=None,
+        walks=walks,
+        shards=(),
+    )
+
+
+def property_walk() -> Walk:
+    return full_walks(PROVIDER, Wanted(resource=PROPERTY), ("N",), NOW)[0]
+
+
+def test_what_a_resource_needed_last_time_is_needed_again() -> None:
+    """Full walks side by side, then each round of the closing delta, then what was asked beside the walks."""
+    last = finished_run(
+        walk_evidence("c00", 1), walk_evidence("w00", 5), walk_evidence("w01", 2), walk_evidence("d00", 1), requests=11
+    )
+    assert stages_of(PROVIDER, property_walk(), 1000, 2, last) == ((5, 2), (1,), (1,), (2,))
+
+
+def test_a_resource_that_has_grown_needs_as_many_more_pages() -> None:
+    last = finished_run(walk_evidence("w00", 4), walk_evidence("c00", 1), requests=5)
+    assert stages_of(PROVIDER, property_walk(), 1500, 1, last) == ((6,), (1,))
+
+
+def test_without_an_earlier_run_pages_are_reckoned_and_spread_over_the_walks() -> None:
+    walk = replace_size(property_walk(), 500)
+    assert stages_of(PROVIDER, walk, 1000, 2, None) == ((2, 2), (1, 1))
+    assert stages_of(PROVIDER, walk, None, 2, None) is None
+    assert stages_of(PROVIDER, walk, 1000, None, None) is None
+
+
+def test_a_request_takes_what_it_took_on_average_and_waits_for_the_quota_do_not_count() -> None:
+    found = measured([finished_run(walk_evidence("w00", 8, seconds=4.0, wire_bytes=80_000), walk_evidence("c00", 2))])
+    assert (found.seconds, found.wire_bytes) == (0.5, 10_000)
+    assert measured([finished_run(walk_evidence("w00", 8))]).seconds is None
+
+
+def replace_size(walk: Walk, size: int) -> Walk:
+    return msgspec.structs.replace(walk, page_size=size)
