@@ -9,9 +9,10 @@ from harvester.wire.counted import Counted
 from harvester.wire.governed import Admitting, Governed, Ticket
 from harvester.wire.judged import Judged
 from harvester.wire.origin import Origin
+from harvester.wire.patience import DEFAULT_PATIENCE, Patience
 from harvester.wire.redirected import Redirected
 from harvester.wire.renewing import Renewing
-from harvester.wire.retrying import DEFAULT_PATIENCE, Patience, Retrying
+from harvester.wire.retrying import Retrying
 
 
 def build(

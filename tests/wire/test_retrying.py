@@ -27,8 +27,9 @@ from harvester.errors import (
 from harvester.events import Event, Repeated
 from harvester.model import Action, Request, Response
 from harvester.wire.breaker import Breaker
+from harvester.wire.patience import Patience
 from harvester.wire.retry_budget import RetryBudget
-from harvester.wire.retrying import Patience, Retrying
+from harvester.wire.retrying import Retrying
 from tests.fakes.clock import FakeClock, JumpingClock, SeededRng
 from tests.fakes.transport import ScriptedTransport, Step, answer
 
@@ -36,12 +37,22 @@ ASK = Request(url="https://api.example.com/v1/Property?$skiptoken=x&access_token
 
 
 class Bench:
-    """A Retrying layer over a script, with a clock whose sleeps end at once."""
+    """A Retrying layer over a script, with a clock whose sleeps end at once.
 
-    def __init__(self, *script: Step, patience: Patience = Patience(), threshold: int = 5) -> None:  # noqa: B008
+    *met*: whether the source has answered in this run before the script begins.
+    """
+
+    def __init__(
+        self,
+        *script: Step,
+        patience: Patience = Patience(),  # noqa: B008
+        threshold: int = 5,
+        met: bool = True,
+    ) -> None:
         self.clock = JumpingClock()
         self.events: list[Event] = []
-        self.inner = ScriptedTransport(script)
+        self.inner = ScriptedTransport([answer(), *script] if met else script)
+        self._met = met
         self.layer = Retrying(
             self.inner,
             source="a",
@@ -52,9 +63,16 @@ class Bench:
             breaker=Breaker(self.clock, threshold=threshold),
         )
 
+    async def send(self) -> Response:
+        if self._met:
+            self._met = False
+            await self.layer.send(ASK)
+            self.inner.requests.clear()
+        return await self.layer.send(ASK)
+
     async def failure(self) -> HarvesterError:
         with pytest.raises(HarvesterError) as caught:
-            await self.layer.send(ASK)
+            await self.send()
         return caught.value
 
 
@@ -72,7 +90,7 @@ class Bench:
 async def test_a_passing_failure_is_repeated_and_told(failure: Step) -> None:
     """FAULTS N01 to N08, H01 to H06, S01, S02, S07."""
     bench = Bench(failure, answer())
-    assert (await bench.layer.send(ASK)).status == 200
+    assert (await bench.send()).status == 200
     assert len(bench.inner.requests) == 2
     told = [event for event in bench.events if isinstance(event, Repeated)]
     assert [event.attempt for event in told] == [1]
@@ -112,7 +130,7 @@ async def test_attempts_are_bounded_and_the_last_error_says_so() -> None:
 async def test_a_wait_the_server_names_is_kept() -> None:
     """FAULTS S04: Retry-After on a 503."""
     bench = Bench(answer(503, action=Action.FAULT, wait=120.0), answer())
-    await bench.layer.send(ASK)
+    await bench.send()
     assert bench.clock.slept == [120.0]
 
 
@@ -128,7 +146,7 @@ async def test_a_quota_refusal_is_repeated_without_a_wait_of_its_own_and_uncharg
     """FAULTS S03: the governor holds the next admission; seven refusals and seven faults are not fourteen attempts."""
     refusals = [Throttled("x", wait=60.0)] * 7
     bench = Bench(*refusals, *[answer(500, action=Action.FAULT)] * 4, answer())
-    await bench.layer.send(ASK)
+    await bench.send()
     assert len(bench.clock.slept) == 4
     assert bench.clock.slept[0] <= 0.5
 
@@ -160,19 +178,26 @@ async def test_refusals_count_only_while_nobody_gets_through() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "status", "error"),
+    ("action", "status", "error", "advice"),
     [
-        (Action.SKIP, 403, ResourceRefused),
-        (Action.GONE, 404, ResourceRefused),
-        (Action.SHRINK, 413, PageTooLarge),
-        (Action.EXPIRED, 410, CursorExpired),
-        (Action.BROKEN, 200, ProtocolError),
+        (
+            Action.SKIP,
+            403,
+            ResourceRefused,
+            " The account may not be entitled to it: ask the provider, or leave it out of sources.a.resources.",
+        ),
+        (Action.SKIP, 404, ResourceRefused, " Check the name of the resource and sources.a.base_url."),
+        (Action.SKIP, 400, ResourceRefused, ""),
+        (Action.GONE, 404, ResourceRefused, ""),
+        (Action.SHRINK, 413, PageTooLarge, ""),
+        (Action.EXPIRED, 410, CursorExpired, ""),
+        (Action.BROKEN, 200, ProtocolError, ""),
     ],
 )
 async def test_what_cannot_be_repeated_is_told_at_once(
-    action: Action, status: int, error: type[HarvesterError]
+    action: Action, status: int, error: type[HarvesterError], advice: str
 ) -> None:
-    """FAULTS S08, S09, S11, S12: one request; method, URL without secrets, status, request id and reason."""
+    """FAULTS S08, S09, S11, S12: one request; method, URL without secrets, status, request id, reason, advice."""
     step = answer(status, headers=[("X-Request-Id", "r-\x1b7")], action=action, reason="no\nway", page_size=25)
     bench = Bench(step)
     raised = await bench.failure()
@@ -180,7 +205,7 @@ async def test_what_cannot_be_repeated_is_told_at_once(
     assert len(bench.inner.requests) == 1
     assert str(raised) == (
         "GET https://api.example.com/v1/Property?$skiptoken=x&access_token=***: "
-        f"status {status} (request id r-\\x1b7): no\\nway."
+        f"status {status} (request id r-\\x1b7): no\\nway.{advice}"
     )
     if isinstance(raised, PageTooLarge):
         assert raised.page_size == 25
@@ -209,7 +234,7 @@ async def test_an_outage_of_ten_minutes_is_outlasted_by_probes() -> None:
 
     def step(request: Request) -> Response:
         calls.append(clock.monotonic())
-        return answer(503, action=Action.FAULT) if clock.monotonic() < 600 else answer()
+        return answer(503, action=Action.FAULT) if len(calls) > 1 and clock.monotonic() < 600 else answer()
 
     layer = Retrying(
         ScriptedTransport([step]),
@@ -218,6 +243,7 @@ async def test_an_outage_of_ten_minutes_is_outlasted_by_probes() -> None:
         rng=SeededRng(3),
         sink=lambda _: None,
     )
+    await layer.send(ASK)
     senders = [asyncio.create_task(layer.send(Request(url=ASK.url))) for _ in range(8)]
     while not all(sender.done() for sender in senders):
         for _ in range(50):
@@ -250,6 +276,85 @@ async def test_waits_for_quota_do_not_use_up_patience() -> None:
 
     layer = Retrying(SlowQueue(steps), source="a", clock=clock, rng=SeededRng(), sink=lambda _: None)
     assert (await layer.send(ASK)).status == 200
+
+
+async def test_waits_for_the_retry_budget_do_not_use_up_patience() -> None:
+    """FAULTS Q10: a burst of failures elsewhere is no reason to give this request up."""
+    bench = Bench(*[answer(500, action=Action.FAULT)] * 5, answer(), patience=Patience(outlast=20), threshold=99)
+    for _ in range(100):
+        bench.layer._budget.withdraw()
+    assert (await bench.send()).status == 200
+    assert sum(bench.clock.slept) > 20
+
+
+# ------------------------------------------------------------------ a source that has never answered
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ConnectionFailed("No connection."),
+        BodyIncomplete("It is not valid HTTP."),
+        answer(200, b"<html>", action=Action.OUTAGE),
+        answer(200, b"", action=Action.FAULT),
+        answer(502, action=Action.FAULT),
+    ],
+)
+async def test_an_address_that_never_answered_is_not_taken_for_an_outage(failure: Step) -> None:
+    """FAULTS N01, S01, S07: a wrong base URL fails within 20 seconds, and the message names the key."""
+    bench = Bench(failure, met=False)
+    error = await bench.failure()
+    assert isinstance(error, RepeatError)
+    assert "Check sources.a.base_url" in str(error)
+    assert len(bench.inner.requests) == 4
+    assert bench.clock.monotonic() <= 20
+
+
+async def test_a_page_of_another_protocol_names_the_base_url_too() -> None:
+    """FAULTS H12: nothing to repeat; once the source has answered, the URL is known to be right."""
+    page = answer(200, b"hello", action=Action.BROKEN)
+    assert "Check sources.a.base_url" in str(await Bench(page, met=False).failure())
+    assert "base_url" not in str(await Bench(page).failure())
+
+
+async def test_all_requests_to_an_address_that_never_answered_end_together() -> None:
+    """Forty callers, more than breaker and retry budget let pass: still 20 seconds; who comes later tries once."""
+    clock = FakeClock()
+    inner = ScriptedTransport([ConnectionFailed("No connection.")])
+    layer = Retrying(inner, source="a", clock=clock, rng=SeededRng(3), sink=lambda _: None)
+    senders = [asyncio.create_task(layer.send(Request(url=ASK.url))) for _ in range(40)]
+    while not all(sender.done() for sender in senders):
+        await settled()
+        clock.advance(clock.next_due() or 0)
+    assert all(isinstance(sender.exception(), ConnectionFailed) for sender in senders)
+    assert clock.monotonic() <= 20
+    inner.requests.clear()
+    with pytest.raises(ConnectionFailed, match="Tried 1 time;"):
+        await layer.send(ASK)
+    assert len(inner.requests) == 1
+
+
+async def test_a_connection_that_hangs_is_tried_twice_before_the_first_answer() -> None:
+    """FAULTS N06: each try has waited for a timeout already."""
+    bench = Bench(TimedOut("No connection within 20 s."), met=False)
+    assert "Check sources.a.base_url" in str(await bench.failure())
+    assert len(bench.inner.requests) == 2
+
+
+async def test_one_answer_to_anyone_makes_later_failures_an_outage() -> None:
+    """The address is right then, and an outage is borne for a quarter of an hour."""
+    bench = Bench(answer(), ConnectionFailed("No connection."), met=False)
+    await bench.send()
+    error = await bench.failure()
+    assert "base_url" not in str(error)
+    assert bench.clock.monotonic() > 900
+
+
+async def test_a_wait_named_by_a_server_that_never_answered_is_kept() -> None:
+    """FAULTS S04: who says when to come back is at home."""
+    bench = Bench(answer(503, action=Action.FAULT, wait=120.0), answer(), met=False)
+    assert (await bench.send()).status == 200
+    assert bench.clock.slept == [120.0]
 
 
 # ------------------------------------------------------------------ breaker and budget by themselves
@@ -322,6 +427,15 @@ def test_repeats_beyond_a_tenth_of_the_traffic_are_spread_out() -> None:
     for _ in range(25):
         budget.deposit()
     assert budget.withdraw() == 0.0
+
+
+def test_no_repeat_waits_for_the_budget_longer_than_half_a_minute() -> None:
+    """FAULTS Q10: a hundred failures at once leave no debt for those that fail later."""
+    clock = FakeClock()
+    budget = RetryBudget(clock)
+    assert max(budget.withdraw() for _ in range(100)) == 30.0
+    clock.advance(30)
+    assert budget.withdraw() == 1.0
 
 
 def test_the_budget_does_not_grow_without_end() -> None:

@@ -19,7 +19,7 @@ from harvester.governor.governor import Governor
 from harvester.model import NO_SIGNAL, Action, Budget, RateSignal, Request, Response, Verdict, Window
 from harvester.wire.limits import Timeouts
 from harvester.wire.origin import Origin
-from harvester.wire.retrying import Patience
+from harvester.wire.patience import Patience
 from harvester.wire.stack import build, build_for_tokens
 from harvester.wire.transport import AiohttpTransport
 from tests.fakes.clock import JumpingClock, SeededRng
