@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePath
 from random import Random
+from tempfile import TemporaryDirectory
 
 from harvester.api.ports import Ports
+from harvester.contracts import Fs
+from harvester.store.files import DiskFs
 from tests.fakes.clock import SeededRng
 from tests.fakes.fs import MemoryFs
 from tests.fakes.loop import LoopClock
@@ -44,11 +49,19 @@ class LoopbackResolver:
 class Machine:
     """Where the client runs. ``crash`` takes away what was not synced; ``ports`` is what a process is given."""
 
+    out = PurePath("/out")
+
     def __init__(self, chance: Random) -> None:
         """*chance* decides what a crash leaves and gives each process its own seed."""
         self._chance = chance
         self.clock = MachineClock()
         self.fs = MemoryFs(chance.getrandbits(32))
+        self._real_disk: DiskFs | None = None
+
+    @property
+    def files(self) -> Fs:
+        """The disk in use."""
+        return self._real_disk if self._real_disk is not None else self.fs
 
     def ports(self) -> Ports:
         """The outside of one process: a new one draws other jitter and other names than the one before."""
@@ -56,10 +69,18 @@ class Machine:
             clock=self.clock,
             rng=SeededRng(self._chance.getrandbits(32)),
             resolver=LoopbackResolver(),
-            fs=self.fs,
+            fs=self.files,
             environment={},
-            keeps_state=False,
+            keeps_state=self._real_disk is not None,
         )
+
+    @contextmanager
+    def with_real_disk(self) -> Iterator[None]:
+        """Files in a temporary directory, and the ledger of the quota among them: it outlives a process."""
+        with TemporaryDirectory(prefix="harvester-simulation-") as directory:
+            self.out = PurePath(directory) / "out"
+            self._real_disk = DiskFs(SeededRng(self._chance.getrandbits(32)))
+            yield
 
     def crash(self) -> None:
         """Lose power: the disk is what a start would find now."""

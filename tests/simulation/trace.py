@@ -7,12 +7,11 @@ from hashlib import sha256
 
 import msgspec
 
-from harvester.events import Event
-from harvester.sandbox.request_log import Entry
+from harvester.events import Event, RunStarted
 
 
 class Trace:
-    """Takes every event of the client and every request the server saw, with its virtual time, in order."""
+    """Takes every event of the client and what the server answered, with the virtual time, in order."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         """*now*: the virtual time in seconds."""
@@ -21,13 +20,12 @@ class Trace:
         self.lines = 0
 
     def event(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            event = msgspec.structs.replace(event, out="")  # a temporary directory has another name every time
         self._add(msgspec.json.encode(event))
 
-    def request(self, entry: Entry) -> None:
-        self._add(msgspec.json.encode(entry))
-
     def note(self, text: str) -> None:
-        """Something the scenario did or found."""
+        """Something else that happened."""
         self._add(text.encode())
 
     def _add(self, line: bytes) -> None:

@@ -14,15 +14,14 @@ from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.runs import find_all_runs
 from harvester.store.shards import read_lines
 from harvester.store.verify import verify_tree
+from tests.simulation.machine import Machine
 
-OUT = PurePath("/out")
 
-
-def finished(fs: Fs) -> dict[str, tuple[PurePath, Manifest]]:
+def finished(machine: Machine) -> dict[str, tuple[PurePath, Manifest]]:
     """The newest finished run of each resource, by the provider's name for it."""
     found: dict[str, tuple[PurePath, Manifest]] = {}
-    for run in find_all_runs(fs, OUT):
-        manifest = read_manifest(fs, run.path)
+    for run in find_all_runs(machine.files, machine.out):
+        manifest = read_manifest(machine.files, run.path)
         if manifest is not None:
             found[manifest.resource] = (run.path, manifest)
     return found
@@ -35,22 +34,26 @@ def held(fs: Fs, run: PurePath, manifest: Manifest) -> Counter[bytes]:
     )
 
 
-def check_disk(fs: Fs) -> None:
+def check_disk(machine: Machine) -> None:
     """Every finished run equals its manifest: shards, hashes, rows, lines (invariants 2, 3 and 4)."""
-    problems = [f"{verdict.path}: {problem}" for verdict in verify_tree(fs, OUT) for problem in verdict.problems]
+    problems = [
+        f"{verdict.path}: {problem}"
+        for verdict in verify_tree(machine.files, machine.out)
+        for problem in verdict.problems
+    ]
     assert not problems, problems
 
 
-def check_complete(fs: Fs, simulator: Simulator, *, changed: bool) -> None:
+def check_complete(machine: Machine, simulator: Simulator, *, changed: bool) -> None:
     """What says ``complete`` holds the truth, each version once (invariants 5 and 10).
 
     Args:
         changed: rows changed while they were read, so that older versions and deleted rows may be held too.
     """
-    for resource, (run, manifest) in finished(fs).items():
+    for resource, (run, manifest) in finished(machine).items():
         if manifest.verdict != "complete":
             continue
-        mine, truth = held(fs, run, manifest), Counter(simulator.truth(resource))
+        mine, truth = held(machine.files, run, manifest), Counter(simulator.truth(resource))
         missing = truth - mine
         if changed:
             missing = Counter(_without_twins(missing, mine, simulator.name, resource))

@@ -153,13 +153,13 @@ class World:
 
     def config(self, provider: str, **changes: Any) -> Config:
         """A configuration of one source with sizes drawn from the seed. *changes*: of the source."""
-        whole = harvester.parse_config(self.sandbox.config_toml(), environment={})
+        whole = harvester.parse_config(self.sandbox.config_toml())
         source = whole.sources[provider]
         if provider in PAGED and "page_size" not in changes:
             changes["page_size"] = self.data.choice((7, 20, 50, 200))
         return msgspec.structs.replace(
             whole,
-            out="/out",
+            out=str(self.machine.out),
             sources={provider: _changed(source, changes)},
             compression=self.data.choice(("none", "zstd", "gzip")),
             shard_bytes=self.data.choice((4_096, 65_536, 128 * 1024 * 1024)),

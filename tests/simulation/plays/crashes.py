@@ -27,10 +27,10 @@ async def play(world: World) -> None:
         crashes = 0
         while not await _attempt(world, config, None if crashes >= _MOST else chance):
             crashes += 1
-            check_disk(world.machine.fs)
+            check_disk(world.machine)
             await world.machine.clock.sleep(chance.uniform(0, 30))
-        check_disk(world.machine.fs)
-        check_complete(world.machine.fs, sandbox.simulator(provider), changed=False)
+        check_disk(world.machine)
+        check_complete(world.machine, sandbox.simulator(provider), changed=False)
         assert not world.machine.fs.disk.open_files, "files were left open"
         world.figures["crashes"] = crashes
 

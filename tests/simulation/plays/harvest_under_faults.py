@@ -39,8 +39,8 @@ async def play(world: World) -> None:
 
         report = await world.harvest(config, sink=change, resources=wanted)
         again = 0
-        check_complete(world.machine.fs, sandbox.simulator(provider), changed=changing)
-        check_disk(world.machine.fs)
+        check_complete(world.machine, sandbox.simulator(provider), changed=changing)
+        check_disk(world.machine)
         sandbox.faults.replace([])
         world.network.refuse = 0.0
         while not report.complete:
@@ -48,8 +48,8 @@ async def play(world: World) -> None:
             assert again < 4, f"not complete although nothing fails any more: {report}"
             await world.machine.clock.sleep(3600)
             report = await world.harvest(config, sink=change, resources=wanted)
-        check_complete(world.machine.fs, sandbox.simulator(provider), changed=changing)
-        check_disk(world.machine.fs)
+        check_complete(world.machine, sandbox.simulator(provider), changed=changing)
+        check_disk(world.machine)
         entries = world.requests(provider)
         over = [entry.over for entry in entries if entry.over]
         assert not over, f"{len(over)} requests above the window {over[0]}"

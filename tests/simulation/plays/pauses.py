@@ -37,8 +37,8 @@ async def play(world: World) -> None:
         sandbox.faults.replace(rules)
         report = await world.harvest(config)
         assert report.complete, report
-        check_complete(world.machine.fs, sandbox.simulator("idx_broker"), changed=False)
-        check_disk(world.machine.fs)
+        check_complete(world.machine, sandbox.simulator("idx_broker"), changed=False)
+        check_disk(world.machine)
         _check_pauses(world)
 
 
