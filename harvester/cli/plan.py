@@ -84,7 +84,8 @@ def _write(planned: PlannedSource, console: Console) -> None:
     limits = "; ".join(planned.windows) or "no limit is known"
     write_line(console, f"quota: {limits}; {planned.in_flight} requests in flight")
     numbers = ("walks", "records", "requests", "bytes", "done in")
-    table = table_of("resource", "walk", *numbers, "estimated from", "why this walk", right=numbers)
+    columns = ("resource", "walk", *numbers, "estimated from", "why this walk")
+    table = table_of(*columns, right=numbers, dispensable=("estimated from", "walks"))
     for item in planned.resources:
         table.add_row(
             safe(f"{item.resource} (needed by others)" if item.implied else item.resource),

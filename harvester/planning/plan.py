@@ -101,4 +101,5 @@ def _smaller(asked: int | None, allowed: int | None) -> int | None:
 
 
 def _first_sentence(text: str | None) -> str:
-    return " ".join((text or "").strip().split("\n\n")[0].split())
+    """Of a docstring, without its marks for code: people read it in a table."""
+    return " ".join((text or "").strip().split("\n\n")[0].replace("``", "").split())
