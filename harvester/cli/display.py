@@ -5,31 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from msgspec import structs
+
 from harvester.cli.context import Context
 from harvester.contracts import Sink
-from harvester.events import Event
+from harvester.events import Event, RunFinished
 from harvester.report.lines import EventLines
 from harvester.report.progress import Progress
 from harvester.report.render import console_on, write_report
-from harvester.report.tally import Report, Tally
+from harvester.report.tally import Report
 
 
 class Display:
-    """A Sink that shows every event and remembers them for the closing table."""
+    """A Sink that shows every event."""
 
     def __init__(self, shown: Sink, lines: EventLines | None) -> None:
-        self.tally = Tally()
+        self.status_of: Callable[[int], int] = lambda status: status
+        """The status the process will end with, from the one that the run gives: only the command knows the signal."""
         self._shown = shown
         self._lines = lines
 
     def __call__(self, event: Event) -> None:
-        self.tally(event)
+        if isinstance(event, RunFinished):
+            event = structs.replace(event, exit_status=self.status_of(event.exit_status))
         self._shown(event)
 
     @property
     def reader_gone(self) -> bool:
         """Whether JSON lines were written and their reader went away."""
         return self._lines is not None and self._lines.gone
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why JSON lines cannot be written, though somebody may want them; None: they can."""
+        return None if self._lines is None else self._lines.failure
 
     def hurry(self) -> None:
         """The run is to end soon: a slow reader is not waited for any more."""
@@ -42,7 +51,7 @@ def displaying(context: Context, *, as_json: bool, on_gone: Callable[[], None]) 
     """Show events within the block.
 
     Args:
-        on_gone: called from another thread when the reader of the JSON lines has gone away.
+        on_gone: called from another thread when the JSON lines cannot be written any more.
     """
     if as_json or not context.for_a_person:
         with EventLines(context.raw_stdout, on_gone=on_gone) as lines:

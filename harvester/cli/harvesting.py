@@ -13,6 +13,7 @@ from harvester.cli.context import Context
 from harvester.cli.display import close_display, displaying
 from harvester.cli.endings import GO_ON, READER_GONE, saved_in
 from harvester.cli.signals import stopping_on_signals
+from harvester.errors import StorageError
 
 if TYPE_CHECKING:
     from harvester.api.configuration import Config
@@ -39,16 +40,24 @@ async def harvest(
     stop = anyio.Event()
     loop = asyncio.get_running_loop()
 
-    def reader_went_away() -> None:
+    def nobody_reads() -> None:
         # From the writing thread. Nobody reads what is told: stop where it is safe (FAULTS R08).
         loop.call_soon_threadsafe(stop.set)
+
+    def status_of(status: int) -> int:
+        if display.failure is not None:
+            return StorageError.exit_status
+        if status == 0:
+            return 0  # a signal that came too late to interrupt anything is no failure
+        return stopper.exit_status or (READER_GONE if display.reader_gone else status)
 
     with (
         saved_in(config.out, then),
         stopping_on_signals(stop) as stopper,
-        displaying(context, as_json=as_json, on_gone=reader_went_away) as display,
+        displaying(context, as_json=as_json, on_gone=nobody_reads) as display,
     ):
         stopper.on_first.append(display.hurry)
+        display.status_of = status_of
         report = await context.api.run(
             config,
             mode=choices.mode,
@@ -59,12 +68,14 @@ async def harvest(
             stop=stop,
             restart=choices.restart,
         )
-        reader_gone = display.reader_gone and stopper.received is None
-    if report.exit_status == 0:
-        status = 0  # a signal that came too late to interrupt anything is no failure
-    else:
-        status = stopper.exit_status or (READER_GONE if reader_gone else report.exit_status)
-    if reader_gone and status:
+    status = status_of(report.exit_status)
+    if display.failure is not None:
+        context.stderr.write(
+            f"harvester: standard output cannot be written ({display.failure.strerror}). "
+            f"Committed work is safe in {config.out}; {then}.\n"
+        )
+        return status
+    if display.reader_gone and stopper.received is None and status:
         context.stderr.write(
             f"harvester: nobody reads standard output any more. Committed work is safe in {config.out}; {then}.\n"
         )

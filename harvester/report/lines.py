@@ -2,11 +2,12 @@
 
 A thread does the writing, so that a reader that is slow or stuck never blocks the event loop at once; a bounded queue
 stands between, so that it cannot fill the memory either. A reader that went away is told to the caller and nothing
-more is written (FAULTS R08).
+more is written (FAULTS R08). A file on a full disk is another matter, and told apart (FAULTS F01).
 """
 
 from __future__ import annotations
 
+import errno
 import queue
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from harvester.report.printable import printable
 
 QUEUED_LINES = 10_000
 HURRIED_SECONDS = 2.0  # longest wait for the reader at the end of a run that was told to stop
+_READER_LEFT = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EBADF})  # EBADF: closed in this very process
 _PATIENCE = 0.25  # seconds between two looks at whether there is a hurry now, while the reader is waited for
 
 
@@ -43,22 +45,29 @@ class EventLines:
     """A Sink that writes every event to *output*. A context manager: leaving it writes what is queued.
 
     Args:
-        on_gone: called once, from the writing thread, when the reader has gone away.
+        on_gone: called once, from the writing thread, when nothing can be written any more.
     """
 
     def __init__(self, output: RawOutput, *, on_gone: Callable[[], None] | None = None) -> None:
         self._output = output
         self._on_gone = on_gone
         self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUED_LINES)
-        self._gone = threading.Event()
+        self._ended = threading.Event()  # nothing is written any more
+        self._gone = False
+        self._failure: OSError | None = None
         self._hurried = False
         # A daemon: a stuck reader must not keep the process alive.
         self._thread = threading.Thread(target=self._write_all, name="event-lines", daemon=True)
 
     @property
     def gone(self) -> bool:
-        """Whether nothing is written any more."""
-        return self._gone.is_set()
+        """Whether the reader went away."""
+        return self._gone
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why the output cannot be written, for example a full disk; None: it can, or its reader went away."""
+        return self._failure
 
     def __enter__(self) -> EventLines:
         self._thread.start()
@@ -80,10 +89,10 @@ class EventLines:
         while self._thread.is_alive() and not self._hurried:
             self._thread.join(_PATIENCE)
         self._thread.join(HURRIED_SECONDS)
-        self._gone.set()
+        self._ended.set()
 
     def _put(self, line: bytes | None) -> None:
-        while not self._gone.is_set():
+        while not self._ended.is_set():
             try:
                 self._queue.put(line, timeout=None if self._hurried else _PATIENCE, block=not self._hurried)
             except queue.Full:
@@ -95,8 +104,12 @@ class EventLines:
         while (line := self._queue.get()) is not None:
             try:
                 self._write(line)
-            except (OSError, ValueError):  # EPIPE, EBADF; ValueError: the stream was closed
-                self._gone.set()
+            except (OSError, ValueError) as error:  # ValueError: the stream was closed
+                if isinstance(error, OSError) and error.errno not in _READER_LEFT:
+                    self._failure = error
+                else:
+                    self._gone = True
+                self._ended.set()
                 if self._on_gone is not None:
                     self._on_gone()
                 return

@@ -36,7 +36,7 @@ class ResourceRow(Struct, frozen=True, kw_only=True):
     records: int  # held by the run, earlier attempts included
     bytes: int
     requests: int
-    waits: float  # its credential's waits while it was being walked; siblings wait together
+    waits: float  # what its credential has waited while it was being walked; siblings wait together
     quarantined: int
     seconds: float
 
@@ -84,7 +84,8 @@ class _Open:
     rows: int = 0
     bytes: int = 0
     quarantined: int = 0
-    waits: float = 0.0
+    waited_before: float  # by its credential, since the beginning of the run
+    waits: float = 0.0  # while it was walked; counts once it has finished
     finished: ResourceFinished | None = None
 
 
@@ -104,7 +105,7 @@ class Tally:
         self._end: RunFinished | None = None
 
     def __call__(self, event: Event) -> None:
-        self._last = event.at
+        self._last = event.at if self._last is None else max(event.at, self._last)
         match event:
             case Requested():
                 self._requests[event.source] = self._requests.get(event.source, 0) + 1
@@ -118,7 +119,7 @@ class Tally:
                 if row := self._open.get((event.source, event.resource)):
                     row.quarantined += 1
             case ResourceStarted():
-                self._open[event.source, event.resource] = _Open(started=event)
+                self._open[event.source, event.resource] = self._begun(event)
             case ResourceFinished():
                 self._finish(event)
             case SourceFailed():
@@ -132,7 +133,7 @@ class Tally:
 
     def report(self) -> Report:
         """What is known so far. A resource without an end counts as interrupted."""
-        rows = tuple(_row(key, row) for key, row in self._open.items())
+        rows = tuple(_row(key, row, self._waited(key[0]) - row.waited_before) for key, row in self._open.items())
         failures = tuple(SourceFailure(source=source, reason=reason) for source, reason in self._failures.items())
         return Report(
             out=self._out,
@@ -145,7 +146,7 @@ class Tally:
                 records=sum(row.records for row in rows),
                 bytes=sum(row.bytes for row in rows),
                 requests=sum(self._requests.values()),
-                waits=sum(self._waits.values()),
+                waits=sum(self._waited(source) for source in self._waits),
                 quarantined=sum(row.quarantined for row in rows),
             ),
             exit_status=self._exit_status(rows, failures),
@@ -171,23 +172,30 @@ class Tally:
             started = ResourceStarted(
                 at=event.at, source=key[0], resource=key[1], run=event.run, mode="", resumed=False
             )
-            self._open[key] = _Open(started=started)
-        self._open[key].finished = event
+            self._open[key] = self._begun(started)
+        row = self._open[key]
+        row.finished, row.waits = event, self._waited(event.source) - row.waited_before
+
+    def _begun(self, started: ResourceStarted) -> _Open:
+        return _Open(started=started, waited_before=self._waited(started.source))
 
     def _wait(self, event: Waiting) -> None:
         # Several workers report the same pause: only what reaches beyond the last one is new.
         begin = max(event.at, self._waited_until.get(event.source, event.at))
         if event.until <= begin:
             return
-        seconds = (event.until - begin).total_seconds()
         self._waited_until[event.source] = event.until
-        self._waits[event.source] = self._waits.get(event.source, 0.0) + seconds
-        for (source, _), row in self._open.items():
-            if source == event.source and row.finished is None:
-                row.waits += seconds
+        self._waits[event.source] = self._waits.get(event.source, 0.0) + (event.until - begin).total_seconds()
+
+    def _waited(self, source: str) -> float:
+        """Seconds the credential has waited until now: what is announced beyond the last event is still to come."""
+        if source not in self._waits or self._last is None:
+            return 0.0
+        still = (self._waited_until[source] - self._last).total_seconds()
+        return self._waits[source] - max(0.0, still)
 
 
-def _row(key: tuple[str, str], row: _Open) -> ResourceRow:
+def _row(key: tuple[str, str], row: _Open, waits_so_far: float) -> ResourceRow:
     source, resource = key
     end = row.finished
     if end is None:
@@ -201,7 +209,7 @@ def _row(key: tuple[str, str], row: _Open) -> ResourceRow:
             records=row.started.records + row.rows,
             bytes=row.bytes,
             requests=0,
-            waits=row.waits,
+            waits=waits_so_far,
             quarantined=row.quarantined,
             seconds=0.0,
         )
@@ -212,13 +220,19 @@ def _row(key: tuple[str, str], row: _Open) -> ResourceRow:
         mode=row.started.mode,
         verdict=end.verdict,
         reason=end.reason,
-        records=end.records,
+        records=_on_disk(row, end),
         bytes=end.bytes,
         requests=end.requests,
         waits=row.waits,
         quarantined=end.quarantined,
         seconds=end.seconds,
     )
+
+
+def _on_disk(row: _Open, end: ResourceFinished) -> int:
+    """A resource that failed may have taken records that no commit holds: they are not there."""
+    finished = end.verdict in {COMPLETE, "incomplete"}
+    return end.records if finished else min(end.records, row.started.records + row.rows)
 
 
 def _all_complete(rows: tuple[ResourceRow, ...], failures: tuple[SourceFailure, ...]) -> bool:

@@ -47,7 +47,7 @@ def test_the_first_signal_ends_the_run_in_good_order(number: int, status: int) -
         process.send_signal(number)
         returned, events, message = ended(process)
     assert returned == status
-    assert events[-1]["event"] == "run_finished"
+    assert (events[-1]["event"], events[-1]["exit_status"]) == ("run_finished", status)
     assert "finished first" in message
     assert "safe in the-place; the same command goes on from there" in message
     assert "Traceback" not in message
@@ -92,6 +92,17 @@ def test_a_reader_that_goes_away_ends_the_run_quietly() -> None:
         assert b"Traceback" not in (message := process.stderr.read())
         assert b"Exception ignored" not in message
         assert message.count(b"\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("behaviour", ["talks", "obeys"])
+def test_a_full_disk_behind_standard_output_stops_the_run_and_is_told(behaviour: str) -> None:
+    """FAULTS F01, for the stream the shell has opened."""
+    command = f"{sys.executable} -m tests.fakes.harvest_process {behaviour} 60 > /dev/full"
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, timeout=20, check=False)
+    assert done.returncode == 74
+    assert done.stderr.count(b"\n") == 1
+    assert b"No space left on device). Committed work is safe in the-place" in done.stderr
 
 
 def test_a_stuck_reader_does_not_keep_a_signal_away() -> None:

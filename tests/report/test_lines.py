@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -73,6 +74,22 @@ def test_a_reader_that_goes_away_is_told_once_and_ends_the_writing_quietly() -> 
                 sink(warned("x"))
         assert sink.gone
     assert gone == [True]
+
+
+def test_a_full_disk_is_no_reader_that_went_away() -> None:
+    """FAULTS F01."""
+
+    class FullDisk:
+        def write(self, data: bytes, /) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    stopped: list[bool] = []
+    with EventLines(FullDisk(), on_gone=lambda: stopped.append(True)) as sink:
+        sink(warned("x"))
+    assert stopped == [True]
+    assert sink.failure is not None
+    assert sink.failure.errno == errno.ENOSPC
+    assert not sink.gone
 
 
 def test_a_closed_stream_is_a_reader_that_went_away() -> None:

@@ -70,15 +70,31 @@ def test_overlapping_waits_of_one_credential_are_counted_once() -> None:
         h.waiting(5, 10),  # five seconds longer
         h.waiting(20, 1),
         h.waiting(0, 4, source="centris"),
+        h.run_finished(),
     )
     assert report.totals.waits == 10 + 5 + 1 + 4
     assert report.resources[0].waits == 16
 
 
 def test_a_wait_belongs_to_the_resources_that_were_open() -> None:
-    events = (h.started(), h.finished(), h.started("Member"), h.waiting(0, 10))
-    rows = {row.resource: row.waits for row in fold(h.run_started(), *events).resources}
+    events = (h.started(), h.finished(), h.started("Member"), h.waiting(50, 10))
+    rows = {row.resource: row.waits for row in fold(h.run_started(), *events, h.run_finished()).resources}
     assert rows == {"Property": 0.0, "Member": 10.0}
+
+
+def test_only_what_was_waited_counts_not_what_was_announced() -> None:
+    """A resource can end in the middle of a pause, and so can the run."""
+    events = (h.started(), h.waiting(48, 900), h.finished(), h.started("Member"), h.run_finished(1))
+    report = fold(h.run_started(), *events)
+    assert {row.resource: row.waits for row in report.resources} == {"Property": 2.0, "Member": 10.0}
+    assert report.totals.waits == 12.0
+
+
+def test_a_resource_that_failed_counts_what_is_committed() -> None:
+    """FAULTS F01: what was read but could not be written is not there."""
+    failed = h.finished(verdict="failed", reason="no space left", records=100)
+    (row,) = fold(h.run_started(), h.started(records=20), h.committed(40), failed, h.run_finished(74)).resources
+    assert row.records == 60
 
 
 def test_a_resource_that_failed_before_it_started_has_a_row() -> None:
