@@ -105,7 +105,7 @@ def choose(config: Config, names: Sequence[str], resources: Sequence[str], ports
         blueprints = blueprints_of(setup.name, setup.section, setup.provider, setup.base_url, resources)
         if blueprints:
             credential = secrets.credential(setup.name)
-            identity = secrets.identity(setup.name, _host_of(setup.origin))
+            identity = secrets.identity(setup.name, host_of(setup.origin))
             chosen.append(Chosen(setup=setup, blueprints=blueprints, credential=credential, identity=identity))
     if not chosen:
         raise ConfigError(f"no source is configured to harvest {', '.join(resources)}", path="resources")
@@ -153,7 +153,8 @@ def at_risk(budget: Budget, most: int) -> int:
     return max(1, min(most, math.floor((shortest.requests or 0) * _RISKED_SHARE)))
 
 
-def _host_of(origin: Origin) -> str:
+def host_of(origin: Origin) -> str:
+    """Scheme, host and port: what a credential is valid for."""
     return f"{origin.scheme}://{origin.host}:{origin.port}"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harvester.api.configuration import Config
     from harvester.api.plan import PlanReport
+    from harvester.api.quota import QuotaReport
     from harvester.api.status import StatusReport
     from harvester.api.verify import VerifyReport
     from harvester.provider import Provider
@@ -35,6 +36,7 @@ class Api:
     plan: Callable[..., Awaitable[PlanReport]]
     verify: Callable[..., Awaitable[VerifyReport]]
     status: Callable[..., StatusReport]
+    quota: Callable[..., QuotaReport]
     providers: Callable[[], Sequence[Provider]]
 
 
@@ -44,5 +46,6 @@ REAL = Api(
     plan=_loaded("plan", "plan"),
     verify=_loaded("verify", "verify"),
     status=_loaded("status", "status"),
+    quota=_loaded("quota", "quota"),
     providers=_loaded("catalogue", "providers"),
 )

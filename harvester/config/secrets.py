@@ -140,10 +140,7 @@ class SecretStore:
     def credential(self, source: str) -> SourceCredential:
         """Every secret configured for *source*. Raises ConfigError naming the key when one cannot be read."""
         section = self._config.sources[source]
-        values = {
-            name: secret.read(f"sources.{source}.{name}", self._environment, self._fs)
-            for name, secret in configured_secrets(section).items()
-        }
+        values = {name: self._read(source, name, secret) for name, secret in configured_secrets(section).items()}
         return SourceCredential(values, token_url=section.token_url, scope=section.scope)
 
     def identity(self, source: str, base_url_origin: str) -> str:
@@ -151,7 +148,15 @@ class SecretStore:
         section = self._config.sources[source]
         if section.credential is not None:
             return f"name|{section.credential}"
-        return self.credential(source).identity(self._config.provider_of(source), base_url_origin)
+        configured = configured_secrets(section)
+        owner = next((name for name in _QUOTA_OWNERS if name in configured), None)
+        # The others are not read: who only asks for the quota need not have them.
+        values = {} if owner is None else {owner: self._read(source, owner, configured[owner])}
+        known = SourceCredential(values, token_url=None, scope=None)
+        return known.identity(self._config.provider_of(source), base_url_origin)
+
+    def _read(self, source: str, name: str, secret: Secret) -> str:
+        return secret.read(f"sources.{source}.{name}", self._environment, self._fs)
 
 
 def configured_secrets(section: SourceConfig) -> dict[str, Secret]:

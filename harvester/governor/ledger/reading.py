@@ -90,6 +90,7 @@ def _open(name: Path) -> sqlite3.Connection:
 def _journal(rows: list[tuple[Any, ...]], wall: float) -> Journal:
     news: list[News] = []
     told: list[Told] = []
+    heard: list[News] = []  # written just before the end of its request, which it counts already
     for number, kind, ref, at, size, text in rows:
         age = max(0.0, wall - at)
         match kind:
@@ -97,6 +98,8 @@ def _journal(rows: list[tuple[Any, ...]], wall: float) -> Journal:
                 news.append(Opened(number, age))
             case "ended" | "unheard":
                 news.append(Ended(ref, age, size, kind == "ended"))
+                news += heard
+                heard.clear()
             case "released":
                 news.append(Released(ref))
             case "pause" if size / 1000 > age:
@@ -107,7 +110,7 @@ def _journal(rows: list[tuple[Any, ...]], wall: float) -> Journal:
                 except msgspec.MsgspecError:
                     continue  # of a newer version
                 told.append(Told(signal, age))
-                news.append(Heard(aged(signal, age)))
+                heard.append(Heard(aged(signal, age)))
             case "unknown":
                 news.append(Unknown(age))
-    return Journal(tuple(news), tuple(told))
+    return Journal((*news, *heard), tuple(told))

@@ -1,0 +1,85 @@
+"""``harvester quota`` and ``plan`` beside real harvests: what they show is what the sandbox has counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenarios.conftest import SandboxProcess, Workplace
+
+pytestmark = pytest.mark.parametrize("sandbox", [("--records", "120")], indirect=True)
+
+
+def shown(workplace: Workplace, sandbox: SandboxProcess, *more: str) -> dict[str, Any]:
+    done = workplace.run("quota", "-c", str(sandbox.config), "--source", "centris", "--json", *more)
+    assert done.returncode == 0, done.stderr
+    credential: dict[str, Any] = json.loads(done.stdout)["credentials"][0]
+    return credential
+
+
+def test_it_tells_what_was_used_before_a_restart_and_after_it(sandbox: SandboxProcess, workplace: Workplace) -> None:
+    """Minute and day of Centris, of real length: nothing expires while the test runs."""
+    config = str(sandbox.config)
+    assert [window["used"] for window in shown(workplace, sandbox)["windows"]] == [0, 0]
+    for _ in range(2):
+        done = workplace.run("run", "-c", config, "--source", "centris", "--resource", "Office", "--restart")
+        assert done.returncode == 0, done.stderr
+        counted = len([entry for entry in sandbox.log("centris") if "token" not in str(entry["path"])])
+        told = shown(workplace, sandbox)
+        assert [window["used"] for window in told["windows"]] == [counted, counted]
+        assert [window["left"] for window in told["windows"]] == [20 - counted, 5000 - counted]
+        assert told["told"][0]["remaining"] == 5000 - counted
+    assert told["paused_until"] is None
+    text = workplace.run("quota", "-c", config)
+    assert "requests per minute" in text.stdout
+    assert "begins anew" in text.stdout
+
+
+def test_it_needs_no_secret_but_the_one_that_names_the_credential(
+    sandbox: SandboxProcess, workplace: Workplace
+) -> None:
+    config = Path(sandbox.config)
+    hidden = config.with_name("hidden.toml")
+    hidden.write_text(config.read_text().replace('"centris-demo-secret"', '{ env = "NOT_SET" }'))
+    done = workplace.run("quota", "-c", str(hidden), "--source", "centris")
+    assert done.returncode == 0, done.stderr
+    assert "centris-demo" not in done.stdout
+    assert not workplace.out.exists()
+
+
+def test_forgetting_drops_what_was_told_of_limits_and_never_what_was_spent(
+    sandbox: SandboxProcess, workplace: Workplace
+) -> None:
+    config = str(sandbox.config)
+    assert workplace.run("run", "-c", config, "--source", "centris", "--resource", "Office").returncode == 0
+    before = shown(workplace, sandbox)
+    after = shown(workplace, sandbox, "--forget")
+    assert after["learned"] == []
+    assert [window["used"] for window in after["windows"]] == [window["used"] for window in before["windows"]] != [0, 0]
+    told = workplace.run("quota", "-c", config, "--source", "centris", "--forget")
+    assert "Forgotten: 0 lessons about centris." in told.stdout + told.stderr
+
+
+def test_a_plan_waits_for_the_window_that_earlier_commands_have_filled(
+    sandbox: SandboxProcess, workplace: Workplace
+) -> None:
+    config = str(sandbox.config)
+    arguments = ("-c", config, "--source", "centris", "--resource", "Office")
+    budget = ("--set", "sources.centris.budget.windows=[{requests=8, seconds=600}]")
+
+    def forecast() -> dict[str, Any]:
+        done = workplace.run("plan", *arguments, *budget, "--offline", "--json")
+        assert done.returncode == 0, done.stderr
+        source: dict[str, Any] = json.loads(done.stdout)["sources"][0]
+        assert source["measured"]
+        told: dict[str, Any] = source["forecast"]
+        return told
+
+    assert workplace.run("run", *arguments).returncode == 0
+    expected = forecast()
+    assert 500 < expected["seconds"] < 610
+    assert expected["binding"] == "8 requests per 600 s"
+    assert expected["bytes"] > 0
