@@ -1,0 +1,78 @@
+"""``quota = "redis://…"``: harvests into different directories, as containers make them, spend one quota."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+import harvester
+from harvester.errors import ConfigError
+from harvester.governor.ledger import redis as redis_ledger
+from harvester.sandbox.exchange import Sandbox
+from tests.fakes.quota_stores import Store, binary
+
+ONLY_IMS = ["ims"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    if binary("redis") is None:
+        pytest.skip("there is no redis-server on this machine")
+    directory = tmp_path / "store"
+    directory.mkdir()
+    store = Store("redis", directory, password="canary")
+    store.start()
+    yield store
+    store.stop()
+
+
+def container(sandbox: Sandbox, tmp_path: Path, name: str, *overrides: str) -> harvester.Config:
+    """The configuration of one container, with a directory of its own."""
+    return harvester.parse_config(sandbox.config_toml(), overrides=[f"out={tmp_path / name}", *overrides])
+
+
+async def test_two_containers_write_their_requests_into_one_journal(
+    sandbox: Sandbox, tmp_path: Path, store: Store
+) -> None:
+    """FAULTS Q08."""
+    configs = [container(sandbox, tmp_path, name, f"quota={store.url}") for name in ("one", "other")]
+    reports = await asyncio.gather(*(harvester.run(config, sources=ONLY_IMS) for config in configs))
+    assert all(report.exit_status == 0 for report in reports)
+    for name in ("one", "other"):
+        assert not list((tmp_path / name / "_harvester").glob("quota*"))
+    assert journal_length(store) == len(sandbox.log.of("ims", token=False)) > 0
+
+
+async def test_without_the_store_the_run_ends_resumable(
+    sandbox: Sandbox, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fail closed."""
+    monkeypatch.setattr(redis_ledger, "_PATIENCE", 1.0)
+    store.kill()
+    config = container(sandbox, tmp_path, "one", f"quota={store.url}")
+    report = await harvester.run(config, sources=ONLY_IMS)
+    assert report.exit_status == 75
+    assert "quota store" in str(report)
+    assert "canary" not in str(report)
+
+
+async def test_a_url_that_cannot_be_used_is_found_before_anything_is_made(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = container(sandbox, tmp_path, "one", "quota=http://:canary@store")
+    with pytest.raises(ConfigError, match=r"^quota: ") as caught:
+        await harvester.run(config, sources=ONLY_IMS)
+    assert "canary" not in str(caught.value)
+    assert not (tmp_path / "one").exists()
+
+
+def journal_length(store: Store) -> int:
+    """Requests that are on record in the store, of all credentials."""
+    with redis.Redis.from_url(store.url) as client:
+        return sum(
+            kind in {b"open", b"ended", b"unheard"}
+            for name in client.scan_iter(match="harvester:*:journal")
+            for kind in (member.split(b"|")[2] for member in client.zrange(name, 1, -1))
+        )
