@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,12 +22,15 @@ from harvester.errors import (
     RepeatError,
     ServerFault,
     Throttled,
+    TimedOut,
     TokenRefused,
     WaitError,
 )
 from harvester.model import Request, Response
 
 _TRIES = 10  # token requests for one renewal; with the waits below some five minutes
+_FIRST_TRIES = 4  # before any token was had: a URL that is wrong rather than an endpoint that is down
+_FIRST_HANGING = 2  # likewise, when a connection hangs and so has cost its time already
 _FIRST_WAIT = 1.0  # seconds before the second try, doubling …
 _LONGEST_WAIT = 60.0  # … to this
 _LONGEST_HINT = 3600.0  # a server that asks for a longer wait gets a run that ends and is run again
@@ -113,6 +117,7 @@ class _TokenAuth:
         self._held: _Held | None = None
         self._issues = 0
         self._flight = SingleFlight()
+        self._doubted = False  # given up before any token was had: whoever asks again tries once
         self._not_before = 0.0  # monotonic: when a renewal that failed early is tried again
         self._final: HarvesterError | None = None  # asking again could lock the client out (FAULTS A03)
 
@@ -120,7 +125,8 @@ class _TokenAuth:
         """Raises:
         CredentialsRefused: the endpoint refuses id or secret; asked once, told to everyone after.
         ProtocolError, ConfigError: it is no token endpoint.
-        WaitError: it has not answered for minutes, or asks to wait longer than an hour.
+        WaitError: it has not answered for minutes, in a run without a token for seconds, or asks to wait longer than
+            an hour.
         """
         if self._age() < self._scheme.renew_at:
             return
@@ -167,7 +173,7 @@ class _TokenAuth:
         """Get a token, with waits of its own between tries (FAULTS A02)."""
         if self._final is not None:
             raise type(self._final)(str(self._final))
-        for attempt in range(_TRIES):
+        for attempt in itertools.count():
             asked = self._clock.monotonic()
             try:
                 granted = self._granted(await self._transport.send(self._request))
@@ -176,7 +182,8 @@ class _TokenAuth:
                 self._not_before = self._clock.monotonic() + max(wait, 30.0)
                 if self._age() < 1:
                     raise  # the old token still serves: nobody needs to wait
-                if attempt == _TRIES - 1 or wait > _LONGEST_HINT:
+                if attempt + 1 >= self._tries(exc) or wait > _LONGEST_HINT:
+                    self._doubted = not self._issues
                     raise self._later(exc, wait) from exc
                 await self._clock.sleep(wait)
             except (CredentialsRefused, ProtocolError, ConfigError) as exc:
@@ -188,6 +195,13 @@ class _TokenAuth:
                 self._held = _Held(granted, f"token {self._issues}", issued=asked, used=asked)
                 self._not_before = 0.0
                 return
+
+    def _tries(self, exc: RepeatError) -> int:
+        if self._issues:
+            return _TRIES
+        if self._doubted:
+            return 1
+        return _FIRST_HANGING if isinstance(exc, TimedOut) else _FIRST_TRIES
 
     def _granted(self, response: Response) -> GrantedToken:
         status = response.status
@@ -213,8 +227,9 @@ class _TokenAuth:
 
     def _later(self, exc: RepeatError, wait: float) -> WaitError:
         until = self._clock.now() + timedelta(seconds=wait)
+        doubt = "" if self._issues else " No token was had in this run: check token_url. If it is right, it is down."
         return WaitError(
-            f"No token can be had: {exc} Finished pages are saved; run the same command again after "
+            f"No token can be had: {exc}{doubt} Finished pages are saved; run the same command again after "
             f"{until:%Y-%m-%d %H:%M} UTC.",
             resets_at=until,
         )

@@ -18,6 +18,7 @@ from harvester.errors import (
     ProtocolError,
     QuotaExhausted,
     ServerFault,
+    TimedOut,
     TokenRefused,
     WaitError,
 )
@@ -275,14 +276,35 @@ async def test_others_go_on_with_the_old_token_while_one_renews_it() -> None:
 
 async def test_an_endpoint_that_stays_down_ends_the_run_resumable() -> None:
     """FAULTS A02: minutes, not for ever."""
-    bench = Bench(answer(503))
+    bench = Bench()
+    await bench.use()
+    bench.clock.advance(1001)
     bench.endpoint._script = [answer(503)]
     error = await bench.failure()
     assert isinstance(error, WaitError)
     assert error.resets_at is not None
     assert "saved" in str(error)
-    assert bench.asked == 10
-    assert 120 < bench.clock.monotonic() < 600
+    assert "token_url" not in str(error)
+    assert bench.asked == 1 + 10
+    assert 120 < bench.clock.monotonic() - 1001 < 600
+
+
+@pytest.mark.parametrize(
+    ("failure", "tries"), [(answer(503), 4), (ConnectionFailed("No connection."), 4), (TimedOut("Nothing came."), 2)]
+)
+async def test_an_endpoint_that_never_gave_a_token_fails_in_seconds_and_names_its_url(
+    failure: Step, tries: int
+) -> None:
+    """FAULTS A02, N01: a wrong token_url is not taken for an outage; whoever asks again tries once."""
+    bench = Bench()
+    bench.endpoint._script = [failure]
+    error = await bench.failure()
+    assert isinstance(error, WaitError)
+    assert "check token_url" in str(error)
+    assert bench.asked == tries
+    assert bench.clock.monotonic() <= 20
+    await bench.failure()
+    assert bench.asked == tries + 1
 
 
 async def test_a_wait_of_hours_is_not_slept_through() -> None:
