@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harvester.contracts import Judge
+from harvester.decode.verdicts import HTML_PAGE
 from harvester.model import Action, Response, Verdict
 
 _VERDICTS = {
@@ -44,12 +45,12 @@ def judge_for(api_version: str) -> Judge:
             return Verdict(action=Action.EMPTY) if status == 204 else _judge_body(response.body)
         if status in _VERDICTS:
             action, reason = _VERDICTS[status]
-            return Verdict(action=action, reason=f"status {status}: {reason}")
+            return Verdict(action=action, reason=reason)
         if status >= 500:
-            return Verdict(action=Action.FAULT, reason=f"status {status}: the server failed")
+            return Verdict(action=Action.FAULT, reason="the server failed")
         if 400 <= status < 500:
-            return Verdict(action=Action.SKIP, reason=f"status {status}: the request was refused")
-        return Verdict(action=Action.BROKEN, reason=f"status {status} has no meaning in this API")
+            return Verdict(action=Action.SKIP, reason="the request was refused")
+        return Verdict(action=Action.BROKEN, reason="a status without a meaning in this API")
 
     return judge
 
@@ -58,9 +59,9 @@ def _judge_body(body: bytes) -> Verdict:
     """Status 200 is no promise: maintenance pages and PHP messages come with it as well (FAULTS H13, S07)."""
     start = body[:200].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
     if not start:
-        return Verdict(action=Action.FAULT, reason="status 200 without a body; an empty set is said with 204")
+        return Verdict(action=Action.FAULT, reason="no body came; an empty set is said with 204")
     if start.startswith((b"<!doctype html", b"<html")):
-        return Verdict(action=Action.OUTAGE, reason="an HTML page came instead of data")
+        return Verdict(action=Action.OUTAGE, reason=HTML_PAGE)
     if start.startswith(_PHP_MESSAGES):
         return Verdict(action=Action.FAULT, reason="the answer begins with a message of PHP")
     return Verdict(action=Action.USE)

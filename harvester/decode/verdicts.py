@@ -1,12 +1,14 @@
 """What an answer asks of the client, as far as HTTP and JSON alone can tell; providers correct it by their contract.
 
-Reasons are for people: one short printable line, with whatever looks like a credential masked (FAULTS E04, E06).
+Reasons are for people: one short printable line, with whatever looks like a credential masked (FAULTS E04, E06). They
+leave out the status, which whoever shows them has said already.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ import msgspec
 from harvester.model import Action, Response, Verdict
 
 MAX_REASON = 200  # characters
+HTML_PAGE = "an HTML page came where data was due: a maintenance page, or a wrong base URL"
 _ERROR_BODY = 64 << 10  # bytes; a larger body is not searched for a reason
 
 
@@ -30,7 +33,7 @@ def judge_http(response: Response, *, no_content: Action = Action.EMPTY) -> Verd
     if 200 <= status < 300:
         return _judge_success(response, no_content)
     if status == 503 and looks_like_html(response):
-        return Verdict(action=Action.OUTAGE, reason="503 with an HTML page", wait=wait_hint(response))
+        return Verdict(action=Action.OUTAGE, reason=HTML_PAGE, wait=wait_hint(response))
     verdict = _BY_STATUS.get(status)
     if verdict is None:
         verdict = Action.FAULT if status >= 500 else Action.SKIP if status >= 400 else Action.BROKEN
@@ -52,14 +55,14 @@ _BY_STATUS = {
 
 def _judge_success(response: Response, no_content: Action) -> Verdict:
     if response.status == 204:
-        return Verdict(action=no_content, reason="204 without content")
+        return Verdict(action=no_content, reason="no content")
     if not response.body.strip(b" \t\r\n") if len(response.body) < 16 else False:
-        return Verdict(action=Action.FAULT, reason=f"{response.status} with an empty body")
+        return Verdict(action=Action.FAULT, reason="an empty body came where data was due")
     if looks_like_html(response):
-        return Verdict(action=Action.OUTAGE, reason=f"{response.status} with an HTML page", wait=wait_hint(response))
+        return Verdict(action=Action.OUTAGE, reason=HTML_PAGE, wait=wait_hint(response))
     kind = response.headers.get("content-type", "")
     if kind and not is_json(kind):
-        return Verdict(action=Action.BROKEN, reason=f"{response.status} with content type {printable(kind)}")
+        return Verdict(action=Action.BROKEN, reason=f"content type {printable(kind)} came where JSON was due")
     if _ERROR_FIRST.match(response.body):
         return Verdict(action=Action.FAULT, reason=describe(response), wait=wait_hint(response))
     return Verdict(action=Action.USE)
@@ -127,9 +130,15 @@ def error_text(response: Response) -> str:
 
 
 def describe(response: Response) -> str:
-    """``404: Resource can not be found``: status and message, printable and masked."""
+    """The message of an answer, printable and masked: ``Resource can not be found``. Without one what the status is
+    called (``Not Found``); "" for a status that has no name."""
     text = error_text(response)
-    return f"{response.status}: {printable(text)}" if text else str(response.status)
+    if text:
+        return printable(text)
+    try:
+        return HTTPStatus(response.status).phrase
+    except ValueError:
+        return ""
 
 
 def wait_hint(response: Response) -> float | None:

@@ -7,7 +7,7 @@ import re
 from harvester.auth.bearer import Bearer
 from harvester.decode.envelopes import SparkEnvelope
 from harvester.decode.spark_codes import judge_code, read_spark_error
-from harvester.decode.verdicts import describe, judge_http
+from harvester.decode.verdicts import describe, judge_http, printable
 from harvester.governor.signals import spark_signal
 from harvester.model import Action, Budget, Resource, Response, Verdict, Window
 from harvester.pagers.page_number import PageNumberPager
@@ -29,7 +29,7 @@ def judge(response: Response) -> Verdict:
     error = read_spark_error(response)
     if error is None:
         if verdict.action is Action.USE:
-            return Verdict(action=Action.FAULT, reason=f"{response.status} without the envelope D")
+            return Verdict(action=Action.FAULT, reason="the envelope D is missing")
         return _without_code(response, verdict)
     if response.status < 300 and error.success:
         return verdict  # ``Errors`` beside a success are warnings
@@ -37,7 +37,7 @@ def judge(response: Response) -> Verdict:
     if by_code is not None:
         return by_code
     if response.status < 300:
-        return Verdict(action=Action.FAULT, reason=f"{response.status} with Success false: {error.text}"[:200])
+        return Verdict(action=Action.FAULT, reason=printable(f"Success is false: {error.text}"))
     return _without_code(response, verdict)
 
 

@@ -41,7 +41,7 @@ def _hidden_failure(response: Response) -> Verdict | None:
     error = read_spark_error(response)
     if error is None or error.success:
         return None
-    return judge_code(response, error) or Verdict(action=Action.FAULT, reason="200 with Success false")
+    return judge_code(response, error) or Verdict(action=Action.FAULT, reason="Success is false")
 
 
 def count(walk: Walk) -> PageRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
@@ -41,11 +42,21 @@ class Authorized:
     It renews nothing: it holds an admission, and a renewal may need one of its own. See ``wire.renewing``.
     """
 
-    def __init__(self, inner: Transport, auth: Auth, *, source: str, latch: Latch | None = None) -> None:
+    def __init__(
+        self,
+        inner: Transport,
+        auth: Auth,
+        *,
+        source: str,
+        latch: Latch | None = None,
+        heard: Callable[[Response], None] = lambda _: None,
+    ) -> None:
+        """*heard* gets each answer that ends here as an error: its headers tell of the quota like any other's."""
         self._inner = inner
         self._auth = auth
         self._source = source
         self._latch = latch or Latch()
+        self._heard = heard
 
     async def send(self, request: Request) -> Response:
         """Raises ``TokenRefused`` (renew, repeat once) or ``CredentialsRefused`` (stop) as the verdict says."""
@@ -58,8 +69,10 @@ class Authorized:
         else:
             reason = printable(_without_credentials(verdict.reason, request, authorized))
             response = msgspec.structs.replace(response, verdict=msgspec.structs.replace(verdict, reason=reason))
+        if verdict.action in (Action.RENEW, Action.REFUSED):
+            self._heard(response)
         if verdict.action is Action.RENEW:
-            raise TokenRefused(f"{self._source}: the token was refused ({_because(response, reason)}).", mark=mark)
+            raise TokenRefused(_because(response, reason), mark=mark)
         if verdict.action is Action.REFUSED:
             raise self._latch.close(refused(self._source, _because(response, reason)))
         return response

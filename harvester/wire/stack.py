@@ -36,7 +36,11 @@ def build(
     """
     counted = Counted(transport, source=source, clock=clock, sink=sink)
     latch = Latch()
-    authorized = Authorized(Judged(counted, judge), auth, source=source, latch=latch)
+
+    def heard(response: Response) -> None:
+        governor.observe(signals(response, clock.now()))
+
+    authorized = Authorized(Judged(counted, judge), auth, source=source, latch=latch, heard=heard)
     governed = Governed(authorized, governor, signals, source=source, clock=clock)
     renewing = Renewing(governed, auth, source=source, latch=latch)
     return Retrying(Redirected(renewing, origin), source=source, clock=clock, rng=rng, sink=sink, patience=patience)

@@ -50,11 +50,14 @@ def _told(request: Request, response: Response) -> str:
         f"{request.method} {redact(request.url)}: status {response.status}",
         f" (request id {printable(identity, 64)})" if identity else "",
         f": {printable(response.verdict.reason)}" if response.verdict.reason else "",
-        ". An HTML page came where data was due: a maintenance page, or a wrong base URL" if _is_html(response) else "",
+        "; an HTML page came where data was due: a maintenance page, or a wrong base URL" if _is_html(response) else "",
     ]
     return "".join(parts).rstrip(".") + "."
 
 
 def _is_html(response: Response) -> bool:
+    """Whether an HTML page came of which the verdict says nothing."""
+    if "HTML" in response.verdict.reason:
+        return False
     start = response.body[:200].lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html"))

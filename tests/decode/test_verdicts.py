@@ -79,7 +79,7 @@ def test_no_content_means_what_the_provider_says() -> None:
 def test_an_error_with_status_200_is_no_page(body: bytes) -> None:
     """FAULTS S06."""
     verdict = judge_http(response(200, body))
-    assert (verdict.action, verdict.reason) == (Action.FAULT, "200: Server busy")
+    assert (verdict.action, verdict.reason) == (Action.FAULT, "Server busy")
 
 
 @pytest.mark.parametrize(
@@ -163,6 +163,14 @@ def test_odata_tells_gone_entities_and_large_pages() -> None:
 def test_reasons_show_no_credential(text: str) -> None:
     """FAULTS E04."""
     assert "S3CRET" not in printable(text)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [(404, b'{"error":"No such provider"}', "No such provider"), (403, b"", "Forbidden"), (521, b"", "")],
+)
+def test_reasons_leave_the_status_to_whoever_shows_them(status: int, body: bytes, reason: str) -> None:
+    assert judge_http(response(status, body)).reason == reason
 
 
 def test_reasons_are_one_short_printable_line() -> None:

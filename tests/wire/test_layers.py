@@ -201,8 +201,11 @@ async def test_a_second_refusal_is_final() -> None:
     """FAULTS S10: no third request, no second renewal, and the error says what to do."""
     auth = NumberedAuth()
     layer, inner = chain([answer(401, action=Action.RENEW, reason="expired")], auth)
-    with pytest.raises(CredentialsRefused, match=r"status 401: expired.*Check the credential"):
+    with pytest.raises(
+        CredentialsRefused, match=r"refuses the credential \(status 401: expired\)\..*Check the cred"
+    ) as caught:
         await layer.send(ASK)
+    assert str(caught.value).count("401") == 1
     assert len(inner.requests) == 2
     assert auth.renewed == ["1"]
 
@@ -315,6 +318,29 @@ async def test_only_a_get_is_redirected() -> None:
     inner = ScriptedTransport([moved("/v1/a", 307)])
     assert (await Redirected(inner, ORIGIN).send(Request(url=ASK.url, method="POST", body=b"s"))).status == 307
     assert len(inner.requests) == 1
+
+
+@pytest.mark.parametrize("action", [Action.RENEW, Action.REFUSED])
+async def test_the_governor_hears_what_a_refusal_of_the_credential_says_of_the_quota(action: Action) -> None:
+    """A 401 with rate headers tells what is left like any other answer."""
+    governor = FakeGovernor()
+    signal = RateSignal(evidence="X-Rate-Limit")
+    stack = build(
+        ScriptedTransport([answer(401)]),
+        source="a",
+        origin=ORIGIN,
+        judge=lambda response: Verdict(action=action),
+        signals=lambda response, now: signal,
+        auth=NumberedAuth(renews=False),
+        governor=governor,
+        clock=FakeClock(),
+        rng=SeededRng(),
+        sink=lambda event: None,
+    )
+    with pytest.raises(CredentialsRefused):
+        await stack.send(ASK)
+    assert governor.observed == [signal]
+    assert governor.open == 0
 
 
 async def test_a_refused_credential_is_not_sent_again_by_anyone() -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from harvester.decode.verdicts import HTML_PAGE
 from harvester.errors import (
     BodyIncomplete,
     ConnectionFailed,
@@ -214,8 +215,10 @@ async def test_what_cannot_be_repeated_is_told_at_once(
 async def test_html_in_place_of_data_is_named() -> None:
     """FAULTS S07, H12: the body itself is not shown."""
     error = await Bench(answer(200, b" <!DOCTYPE html><p>CANARY", action=Action.BROKEN)).failure()
-    assert "HTML page" in str(error)
+    assert str(error).count("HTML page") == 1
     assert "CANARY" not in str(error)
+    told = await Bench(answer(200, b"<html>", action=Action.BROKEN, reason=HTML_PAGE)).failure()
+    assert str(told).count("HTML page") == 1
 
 
 @pytest.mark.parametrize(
