@@ -1,5 +1,6 @@
 """A harvest that is cut down again and again: by a loss of power inside a system call, or at any await.
 
+In half of the worlds the server fails as well, in some rows change meanwhile.
 Started again on what survived, until it has finished: nothing is lost, nothing is doubled, the manifest equals the
 shards (FAULTS F05, F06, F08, R01, R05, T09; invariants 2, 3, 5 and 10).
 """
@@ -13,6 +14,8 @@ from harvester.config.schema import Config
 from harvester.errors import HarvesterError
 from harvester.report.tally import Report
 from tests.fakes.fs import PowerLoss
+from tests.simulation import rules
+from tests.simulation.changes import Changes
 from tests.simulation.truth import check_complete, check_disk
 from tests.simulation.world import PROVIDERS, World
 
@@ -24,22 +27,28 @@ async def play(world: World) -> None:
     provider = chance.choice(PROVIDERS)
     async with world.serving(records=world.data.randint(40, 90)) as sandbox:
         config = world.config(provider)
+        changes = Changes(world, provider)
+        drawn = rules.draw(chance, provider) if chance.random() < 0.5 else []
+        sandbox.faults.replace(drawn)
+        world.trace.note(f"{provider} {[rule.fault for rule in drawn]}")
         crashes = 0
-        while not await _attempt(world, config, None if crashes >= _MOST else chance):
+        while not await _attempt(world, config, changes, None if crashes >= _MOST else chance):
             crashes += 1
+            if crashes == _MOST:
+                sandbox.faults.replace([])
             check_disk(world.machine)
             await world.machine.clock.sleep(chance.uniform(0, 30))
         check_disk(world.machine)
-        check_complete(world.machine, sandbox.simulator(provider), changed=False)
+        check_complete(world.machine, sandbox.simulator(provider), changed=changes.any)
         assert not world.machine.fs.disk.open_files, "files were left open"
         world.figures["crashes"] = crashes
 
 
-async def _attempt(world: World, config: Config, chance: Random | None) -> bool:
+async def _attempt(world: World, config: Config, changes: Changes, chance: Random | None) -> bool:
     """One process. True: it finished everything. *chance* decides when it ends; None: it may run to its end."""
     machine = world.machine
     kind = "none" if chance is None else chance.choice(("power", "cancel", "cancel", "moment"))
-    harvest = asyncio.ensure_future(world.harvest(config))
+    harvest = asyncio.ensure_future(world.harvest(config, sink=changes, resources=changes.resources))
     if chance is not None and kind == "power":
         machine.fs.disk.power = round(2 ** chance.uniform(0, 10))
         await asyncio.wait([harvest])

@@ -6,40 +6,26 @@ it (FAULTS N01 to N03, H01, H02, S01 to S05, S07, S10, A01, Q01, Q02, Q11, Q12, 
 
 from __future__ import annotations
 
-from harvester.events import Event, PageFetched
 from tests.simulation import rules
+from tests.simulation.changes import Changes
 from tests.simulation.truth import check_complete, check_disk
 from tests.simulation.world import PROVIDERS, World
-
-# The resource that changes while it is read, behind those it needs.
-_CHANGING = {
-    "centris": ["Property"],
-    "ims": ["Database", "Property"],
-    "spark": ["listings"],
-    "spark_reso": ["Property"],
-}
 
 
 async def play(world: World) -> None:
     chance = world.faults
     provider = chance.choice(PROVIDERS)
-    changing = provider in _CHANGING and chance.random() < 0.5
+    changes = Changes(world, provider)
     async with world.serving() as sandbox:
         drawn = rules.draw(chance, provider)
         sandbox.faults.replace(drawn)
         world.network.refuse = chance.choice((0.0, 0.0, 0.05))
         world.trace.note(f"{provider} {[rule.fault for rule in drawn]}")
         config = world.config(provider)
-        wanted = _CHANGING[provider] if changing else []
 
-        def change(event: Event) -> None:
-            # Up to the closing delta: what changes after it is for the next run.
-            if changing and isinstance(event, PageFetched) and event.walk.startswith("w"):
-                sandbox.mutate(world.data.randint(0, 3), provider)
-
-        report = await world.harvest(config, sink=change, resources=wanted)
+        report = await world.harvest(config, sink=changes, resources=changes.resources)
         again = 0
-        check_complete(world.machine, sandbox.simulator(provider), changed=changing)
+        check_complete(world.machine, sandbox.simulator(provider), changed=changes.any)
         check_disk(world.machine)
         sandbox.faults.replace([])
         world.network.refuse = 0.0
@@ -47,8 +33,8 @@ async def play(world: World) -> None:
             again += 1
             assert again < 4, f"not complete although nothing fails any more: {report}"
             await world.machine.clock.sleep(3600)
-            report = await world.harvest(config, sink=change, resources=wanted)
-        check_complete(world.machine, sandbox.simulator(provider), changed=changing)
+            report = await world.harvest(config, sink=changes, resources=changes.resources)
+        check_complete(world.machine, sandbox.simulator(provider), changed=changes.any)
         check_disk(world.machine)
         entries = world.requests(provider)
         over = [entry.over for entry in entries if entry.over]
