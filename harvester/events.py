@@ -34,7 +34,14 @@ class ResourceStarted(ResourceEvent, frozen=True, kw_only=True, tag="resource_st
     mode: str
     resumed: bool  # an unfinished run is continued
     records: int = 0  # already committed by the earlier attempt
-    expected: int | None = None  # records the provider claims; None: it does not tell
+    walks: int = 1  # that read the resource as a whole, each of them counted for itself
+
+
+class Counted(ResourceEvent, frozen=True, kw_only=True, tag="counted"):
+    """The provider has said how many records a walk will bring; told once for each walk that it counts."""
+
+    walk: str
+    expected: int
 
 
 class PageFetched(ResourceEvent, frozen=True, kw_only=True, tag="page_fetched"):

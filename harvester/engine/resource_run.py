@@ -126,6 +126,7 @@ class ResourceRun:
                 mode=Phase.FULL,
                 resumed=bool(earlier),
                 records=held,
+                walks=len(walks),
             )
         )
         await self._in_thread(site.fs.make_directory, self.directory)
@@ -328,10 +329,10 @@ class ResourceRun:
                 run=self._run,
                 verdict=verdict,
                 reason=reason,
-                records=self._sum("records"),
+                records=sum(position.committed.records for position in self._positions.values()),
                 bytes=sum(position.bytes for position in self._positions.values()),
                 requests=self._requests,
-                quarantined=self._sum("quarantined"),
+                quarantined=sum(position.committed.quarantined for position in self._positions.values()),
                 seconds=site.clock.monotonic() - self._clocked,
             )
         )

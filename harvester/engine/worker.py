@@ -22,7 +22,7 @@ from harvester.engine.sieve import Sieve, Sifted
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
 from harvester.errors import CursorExpired, HarvesterError, StorageError
-from harvester.events import Committed, PageFetched, Quarantined
+from harvester.events import Committed, Counted, PageFetched, Quarantined
 from harvester.model import Page, PageRequest, Phase, Rejected, Walk
 from harvester.store.commits import Commit, CommitLog, Tally
 from harvester.store.shards import Compression, ShardWriter
@@ -59,6 +59,7 @@ class Position:
     frontier: Frontier
     done: bool = False
     tally: Tally = field(default_factory=Tally)
+    committed: Tally = field(default_factory=Tally)  # of the last commit: what is on disk
     anchor: str | None = None
     expected: int | None = None
     watermark: str | None = None
@@ -94,6 +95,7 @@ def resume(walk: Walk, pager_first: PageRequest, commits: tuple[Commit, ...]) ->
         frontier=Frontier(last.cursor),
         done=last.done,
         tally=last.tally,
+        committed=last.tally,
         anchor=last.anchor,
         expected=last.expected,
         watermark=last.watermark,
@@ -129,8 +131,10 @@ class WalkWorker:
         self._committed_at = shop.clock.monotonic()
         self._dirty = False
         self._timed_failure: HarvesterError | None = None
+        self._count_told = walk.phase is not Phase.FULL  # what a closing walk brings is no part of the whole
 
     async def run(self) -> bool:
+        self._tell_count()
         if self.position.done:
             return True
         ended = False
@@ -174,8 +178,19 @@ class WalkWorker:
             position.expected, stopped = await unless_stopped(
                 shop.stop, lambda: count(shop.source, shop.transport, self.walk, request)
             )
+            self._tell_count()
             return not stopped
         return True
+
+    def _tell_count(self) -> None:
+        expected = self.position.expected
+        if expected is None or self._count_told:
+            return
+        self._count_told = True
+        shop, name = self._shop, self.walk.resource.name
+        shop.sink(
+            Counted(at=shop.clock.now(), source=shop.source.name, resource=name, walk=self.walk.id, expected=expected)
+        )
 
     async def _read_all(self) -> bool:
         restarts = 0
@@ -266,6 +281,7 @@ class WalkWorker:
             self.position.frontier.settle(fetched.asked, fetched.followers)
             self._pages_at_risk += 1
             self._dirty = True
+        self._tell_count()
         shop.sink(
             PageFetched(
                 at=shop.clock.now(),
@@ -340,7 +356,7 @@ class WalkWorker:
                     expected=position.expected,
                 ),
             )
-            position.number, position.done = commit.number, done
+            position.number, position.done, position.committed = commit.number, done, commit.tally
             position.bytes += sum(entry.bytes for entry in added)
             self._pages_at_risk, self._dirty = 0, False
             self._committed_at = shop.clock.monotonic()

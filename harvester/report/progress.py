@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from harvester.contracts import Clock
 from harvester.events import (
+    Counted,
     Event,
     PageFetched,
     Quarantined,
@@ -30,6 +31,7 @@ from harvester.report.render import safe, verdict
 RATE_SECONDS = 10.0  # the rate shown is that of the last so many seconds
 REFRESHES_PER_SECOND = 4
 NAME_WIDTH = 40
+SPARE_LINES = 6  # of the terminal: lines that scroll away above must not meet the live ones
 
 
 @dataclass(kw_only=True)
@@ -40,7 +42,8 @@ class _Line:
     name: str
     began: float
     before: int  # records of earlier attempts
-    expected: int | None
+    walks: int  # that count together
+    counts: dict[str, int] = field(default_factory=dict)  # records the provider claims, by walk
     records: int = 0  # of this attempt
     quarantined: int = 0
     recent: deque[tuple[float, int]] = field(default_factory=deque)
@@ -60,8 +63,11 @@ class _Line:
 
     def eta(self, now: float) -> float | None:
         """Seconds to the end at the average rate, waits included; None: not known."""
-        missing = None if self.expected is None else self.expected - self.before - self.records
-        if missing is None or missing <= 0 or not self.records or now <= self.began:
+        counts = tuple(self.counts.values())
+        if len(counts) < self.walks or not self.records or now <= self.began:
+            return None
+        missing = sum(counts) - self.before - self.records
+        if missing <= 0:
             return None
         return missing * (now - self.began) / self.records
 
@@ -82,6 +88,7 @@ class Board:
         self._clock = clock
         self._lines: dict[tuple[str, str], _Line] = {}
         self._credentials: dict[str, _Credential] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def fold(self, event: Event) -> Text | None:
         """Take *event* in. Returns a line to leave behind for good, or None."""
@@ -91,6 +98,9 @@ class Board:
                 if line := self._lines.get((event.source, event.resource)):
                     line.add(now, event.records)
                     self._credential(event.source).why = ""
+            case Counted():
+                if line := self._lines.get((event.source, event.resource)):
+                    line.counts[event.walk] = event.expected
             case Quarantined():
                 if line := self._lines.get((event.source, event.resource)):
                     line.quarantined += 1
@@ -108,34 +118,55 @@ class Board:
                     name=printable(f"{event.source} {event.resource}", NAME_WIDTH),
                     began=now,
                     before=event.records,
-                    expected=event.expected,
+                    walks=event.walks,
                 )
             case ResourceFinished():
                 self._lines.pop((event.source, event.resource), None)
-                return _farewell(event)
+                return self._farewell(event)
             case SourceFailed():
                 return safe(f"{event.source} failed: {event.reason}", "red")
             case Warned():
                 return safe(f"warning: {event.source}: {event.message}", "yellow")
         return None
 
-    def render(self) -> RenderableType:
-        """The lines as they are now. May be called from another thread than ``fold``."""
+    def render(self, most: int | None = None) -> Group:
+        """The lines as they are now, no more than *most*. May be called from another thread than ``fold``."""
         now = self._clock.monotonic()
-        grid = Table.grid(padding=(0, 2))
-        for number in range(6):
-            grid.add_column(justify="right" if number in {1, 2} else "left", no_wrap=True)
-        for line in tuple(self._lines.values()):
-            credential = self._credentials.get(line.source) or _Credential()
-            grid.add_row(
-                Text(line.name),  # not a str: those are read as markup
-                f"{units.count(line.before + line.records)} records",
-                f"{units.count(round(line.rate(now)))}/s",
-                credential.window,
-                Text(_state(line, credential, now)),
-                f"{units.count(line.quarantined)} quarantined" if line.quarantined else "",
+        lines = tuple(self._lines.values())
+        shown = lines if most is None or len(lines) <= most else lines[: max(1, most - 1)]
+        rows = [self._cells(line, now) for line in shown]
+        widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+        # Each stays one line, cut by the terminal at its end: what stands last matters least.
+        texts = [
+            "  ".join(
+                cell.rjust(width) if number in {1, 2} else cell.ljust(width)
+                for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+                if width
             )
-        return grid
+            for row in rows
+        ]
+        if len(lines) > len(shown):
+            texts.append(f"… and {len(lines) - len(shown)} more")
+        return Group(*(Text(text.rstrip(), no_wrap=True, overflow="ellipsis") for text in texts))
+
+    def _cells(self, line: _Line, now: float) -> tuple[str, ...]:
+        credential = self._credentials.get(line.source) or _Credential()
+        return (
+            line.name,
+            units.number_of(line.before + line.records, "record"),
+            f"{units.count(round(line.rate(now)))}/s",
+            credential.window,
+            f"{units.count(line.quarantined)} quarantined" if line.quarantined else "",
+            _state(line, credential, now),
+        )
+
+    def _farewell(self, event: ResourceFinished) -> Text:
+        """The line a resource leaves. A reason it shares with another of its source is told only by the first."""
+        text = safe(f"{event.source} {event.resource}: {units.number_of(event.records, 'record')}, ")
+        shared = (event.source, event.reason) in self._told
+        self._told.add((event.source, event.reason))
+        reason = "for the same reason" if shared and event.reason else event.reason
+        return text.append_text(verdict(event.verdict, reason))
 
     def _credential(self, source: str) -> _Credential:
         return self._credentials.setdefault(source, _Credential())
@@ -148,7 +179,7 @@ class Progress:
         self._board = Board(clock)
         self._live = Live(
             console=console,
-            get_renderable=self._board.render,
+            get_renderable=lambda: self._board.render(max(1, console.height - SPARE_LINES)),
             refresh_per_second=REFRESHES_PER_SECOND,
             transient=True,
             redirect_stdout=False,
@@ -176,13 +207,9 @@ def _window(event: WindowUse) -> str:
 
 def _state(line: _Line, credential: _Credential, now: float) -> str:
     if credential.paused_until > now:
-        return f"waiting {units.countdown(credential.paused_until - now)} ({printable(credential.why, 60)})"
+        why = f" ({printable(credential.why, 60)})" if credential.why else ""
+        return f"waiting {units.countdown(credential.paused_until - now)}{why}"
     if credential.why and not credential.paused_until:
         return printable(credential.why, 60)
     eta = line.eta(now)
     return f"ETA {units.duration(eta)}" if eta is not None else ""
-
-
-def _farewell(event: ResourceFinished) -> Text:
-    text = safe(f"{event.source} {event.resource}: {units.count(event.records)} records, ")
-    return text.append_text(verdict(event.verdict, event.reason))

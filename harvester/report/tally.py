@@ -220,19 +220,13 @@ def _row(key: tuple[str, str], row: _Open, waits_so_far: float) -> ResourceRow:
         mode=row.started.mode,
         verdict=end.verdict,
         reason=end.reason,
-        records=_on_disk(row, end),
+        records=end.records,
         bytes=end.bytes,
         requests=end.requests,
         waits=row.waits,
         quarantined=end.quarantined,
         seconds=end.seconds,
     )
-
-
-def _on_disk(row: _Open, end: ResourceFinished) -> int:
-    """A resource that failed may have taken records that no commit holds: they are not there."""
-    finished = end.verdict in {COMPLETE, "incomplete"}
-    return end.records if finished else min(end.records, row.started.records + row.rows)
 
 
 def _all_complete(rows: tuple[ResourceRow, ...], failures: tuple[SourceFailure, ...]) -> bool:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from harvester.events import (
     Committed,
+    Counted,
     PageFetched,
     Requested,
     ResourceFinished,
@@ -31,9 +32,7 @@ def run_finished(exit_status: int = 0, seconds: float = 60.0) -> RunFinished:
     return RunFinished(at=at(seconds), exit_status=exit_status, seconds=seconds)
 
 
-def started(
-    resource: str = "Property", source: str = "ims", *, records: int = 0, expected: int | None = None
-) -> ResourceStarted:
+def started(resource: str = "Property", source: str = "ims", *, records: int = 0, walks: int = 1) -> ResourceStarted:
     return ResourceStarted(
         at=START,
         source=source,
@@ -42,7 +41,7 @@ def started(
         mode="full",
         resumed=records > 0,
         records=records,
-        expected=expected,
+        walks=walks,
     )
 
 
@@ -62,6 +61,10 @@ def finished(
         quarantined=2,
         seconds=50.0,
     )
+
+
+def counted(expected: int, walk: str = "w00", resource: str = "Property", source: str = "ims") -> Counted:
+    return Counted(at=START, source=source, resource=resource, walk=walk, expected=expected)
 
 
 def page(records: int = 10, resource: str = "Property", source: str = "ims", seconds: float = 1.0) -> PageFetched:

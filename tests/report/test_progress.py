@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from harvester.events import Quarantined, Repeated, SourceFailed, Warned, WindowUse
@@ -12,17 +13,18 @@ from tests.fakes import happenings as h
 from tests.fakes.clock import FakeClock
 
 
-def drawn(board: Board) -> list[list[str]]:
+def drawn(board: Board, most: int | None = None) -> list[list[str]]:
     """The lines of *board*, split where two or more spaces stand."""
     stream = io.StringIO()
-    Console(file=stream, width=200).print(board.render())
+    Console(file=stream, width=200).print(board.render(most))
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in stream.getvalue().splitlines()]
 
 
 def test_a_line_tells_records_rate_window_and_eta() -> None:
     clock = FakeClock()
     board = Board(clock)
-    board.fold(h.started(expected=1000))
+    board.fold(h.started())
+    board.fold(h.counted(1000))
     board.fold(WindowUse(at=h.START, source="ims", used=12, limit=20, seconds=60))
     clock.advance(5)
     board.fold(h.page(250))
@@ -32,13 +34,68 @@ def test_a_line_tells_records_rate_window_and_eta() -> None:
 def test_the_rate_is_that_of_the_last_ten_seconds_and_the_eta_that_of_the_whole_attempt() -> None:
     clock = FakeClock()
     board = Board(clock)
-    board.fold(h.started(records=500, expected=1000))
+    board.fold(h.started(records=500))
+    board.fold(h.counted(1000))
     clock.advance(10)
     board.fold(h.page(100))
     clock.advance(10.5)
     assert drawn(board) == [["ims Property", "600 records", "0/s", "ETA 1m 22s"]]
     board.fold(h.page(100))
     assert drawn(board)[0][2] == "10/s"
+
+
+def test_an_eta_is_told_only_when_every_walk_is_counted() -> None:
+    clock = FakeClock()
+    board = Board(clock)
+    board.fold(h.started(walks=2))
+    board.fold(h.counted(600))
+    clock.advance(5)
+    board.fold(h.page(250))
+    assert "ETA" not in str(drawn(board))
+    board.fold(h.counted(400, walk="w01"))
+    assert drawn(board)[0][-1] == "ETA 15 s"
+
+
+def test_more_lines_than_the_terminal_has_are_counted_instead() -> None:
+    """Lines below the last row would stay in the scrollback for good."""
+    board = Board(FakeClock())
+    for number in range(20):
+        board.fold(h.started(f"Resource{number:02d}"))
+    lines = drawn(board, most=9)
+    assert len(lines) == 9
+    assert lines[-1] == ["… and 12 more"]
+    assert len(drawn(board, most=20)) == 20
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_on_a_narrow_terminal_a_line_stays_one_line_and_its_numbers_stay_whole(width: int) -> None:
+    board = Board(FakeClock())
+    board.fold(h.started("Property", records=1_234_567))
+    board.fold(h.waiting(0, 58, reason="the server asks for a pause that takes long to explain"))
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(board.render())
+    (line,) = stream.getvalue().splitlines()
+    assert line.startswith("ims Property  1,234,567 records  0/s")
+    assert line.endswith("…")
+    assert len(line) <= width
+
+
+def test_a_pause_without_a_reason_is_told_without_one() -> None:
+    board = Board(FakeClock())
+    board.fold(h.started())
+    board.fold(h.waiting(0, 58, reason=""))
+    assert drawn(board)[0][-1] == "waiting 0:58"
+
+
+def test_a_reason_that_many_share_is_told_once() -> None:
+    board = Board(FakeClock())
+    first, second = (
+        str(board.fold(h.finished(name, verdict="failed", reason="the key is refused"))) for name in ("A", "B")
+    )
+    assert first.endswith("failed: the key is refused")
+    assert second == "ims B: 100 records, failed: for the same reason"
+    assert "complete" in str(board.fold(h.finished("C")))
+    assert "same reason" not in str(board.fold(h.finished("D")))
 
 
 def test_a_pause_counts_down_for_every_resource_of_the_credential() -> None:
@@ -62,7 +119,7 @@ def test_a_repeat_shows_until_the_next_page_and_quarantine_is_counted() -> None:
     board.fold(h.started())
     board.fold(Repeated(at=h.START, source="ims", reason="503", attempt=1, seconds=2))
     board.fold(Quarantined(at=h.START, source="ims", resource="Property", walk="w00", reason="no key"))
-    assert drawn(board) == [["ims Property", "0 records", "0/s", "try 2: 503", "1 quarantined"]]
+    assert drawn(board) == [["ims Property", "0 records", "0/s", "1 quarantined", "try 2: 503"]]
     board.fold(h.page(1))
     assert "try" not in str(drawn(board))
 

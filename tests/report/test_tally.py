@@ -90,13 +90,6 @@ def test_only_what_was_waited_counts_not_what_was_announced() -> None:
     assert report.totals.waits == 12.0
 
 
-def test_a_resource_that_failed_counts_what_is_committed() -> None:
-    """FAULTS F01: what was read but could not be written is not there."""
-    failed = h.finished(verdict="failed", reason="no space left", records=100)
-    (row,) = fold(h.run_started(), h.started(records=20), h.committed(40), failed, h.run_finished(74)).resources
-    assert row.records == 60
-
-
 def test_a_resource_that_failed_before_it_started_has_a_row() -> None:
     report = fold(h.run_started(), h.finished(verdict="failed", reason="not entitled", records=0), h.run_finished(1))
     assert [(row.resource, row.verdict) for row in report.resources] == [("Property", "failed")]
