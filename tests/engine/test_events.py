@@ -6,7 +6,7 @@ import errno
 from dataclasses import replace
 from pathlib import Path
 
-from harvester.events import Counted, ResourceFinished, ResourceStarted
+from harvester.events import Counted, PageFetched, ResourceFinished, ResourceStarted
 from tests.fakes.fs import MemoryFs
 from tests.fakes.lake_bench import Bench
 from tests.fakes.lake_server import listings
@@ -26,13 +26,14 @@ async def test_a_count_is_told_once_as_soon_as_it_is_known(out: Path) -> None:
 async def test_a_resource_that_failed_counts_what_is_on_disk(out: Path) -> None:
     """FAULTS F01: what was read but could not be written is not there."""
     disk = MemoryFs()
-    bench = Bench(out, {"Property": listings(50)}, at_risk=2, fs=disk)
+    bench = Bench(out, {"Property": listings(50)}, at_risk=100, fs=disk)
 
-    async def delay(url: str) -> None:
-        if "$skiptoken=000029" in url:
+    async def full_after_three_pages(url: str) -> None:
+        if "$skiptoken=000039" in url:
+            await bench.until(lambda: sum(isinstance(event, PageFetched) for event in bench.events) == 3)
             disk.fail("write", error=errno.ENOSPC, path="resource=Property", times=None)
 
-    bench.server.delay = delay
+    bench.server.delay = full_after_three_pages
     await bench.run("Property")
     (finished,) = (event for event in bench.events if isinstance(event, ResourceFinished))
-    assert (finished.verdict, finished.records) == ("failed", 20)
+    assert (finished.verdict, finished.records) == ("failed", 0)
