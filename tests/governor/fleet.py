@@ -39,7 +39,8 @@ class Result:
 class Fleet:
     """The processes. All of them are killed at the end."""
 
-    def __init__(self, where: str, port: int, quota: Quota) -> None:
+    def __init__(self, where: str, port: int, quota: Quota, server: QuotaServer) -> None:
+        self.server = server
         self._arguments = [where, str(port), *(f"{limit}/{seconds}" for limit, seconds in quota)]
         self._processes: list[asyncio.subprocess.Process] = []
 
@@ -71,7 +72,7 @@ async def measure(
     """Let four processes run for *seconds*, while *meanwhile* does harm."""
     server = QuotaServer(kind=Sliding, quota=quota, random=random.Random(1), skew=0.0, latency=latency)
     async with listening(server) as port:
-        fleet = Fleet(where, port, quota)
+        fleet = Fleet(where, port, quota, server)
         try:
             for _ in range(PROCESSES):
                 await fleet.start()
@@ -92,8 +93,12 @@ def _within(arrivals: list[float], first: int, period: float) -> int:
     return bisect_left(arrivals, arrivals[first] + period) - first
 
 
-async def one_is_replaced(fleet: Fleet, after: float = 2.5) -> None:
+async def one_is_replaced(fleet: Fleet, after: float = 1.5) -> None:
+    """Killed while requests are on their way."""
     await asyncio.sleep(after)
+    seen = len(fleet.server.arrivals)
+    while len(fleet.server.arrivals) == seen:
+        await asyncio.sleep(0.001)
     await fleet.kill()
     await fleet.start()
 

@@ -254,6 +254,27 @@ async def test_a_server_that_is_silent_lets_nothing_through_and_then_all_goes_on
     assert "answers again" in ledger.warning
 
 
+async def test_a_server_that_is_back_at_once_is_not_missed(store: Store, machine: Machine) -> None:
+    ledger = await machine.join(store)
+    assert await send(ledger) is not None
+    store.kill()
+    waiter = asyncio.ensure_future(send(ledger))
+    await asyncio.sleep(0.05)
+    store.start()
+    assert await waiter is not None
+    assert ledger.warning == ""
+
+
+async def test_nobody_who_does_not_ask_talks_to_the_server(
+    store: Store, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan, or a resource that is up to date, must not need it."""
+    monkeypatch.setattr(redis_ledger, "_HEARTBEAT", 0.02)
+    await machine.join(store)
+    await asyncio.sleep(0.1)
+    assert store.ask("DBSIZE") == b":0"
+
+
 async def test_a_server_that_stays_silent_ends_the_run_resumable(store: Store, machine: Machine) -> None:
     clock = FastClock(factor=60)
     ledger = await machine.join(store, clock)
@@ -321,6 +342,28 @@ async def test_with_a_share_each_process_goes_on_alone_within_it(store: Store, m
     assert {item.number for item in news if isinstance(item, Opened)} == set(alone[1:])
 
 
+async def test_what_was_sent_alone_is_on_record_later_also_when_the_store_kept_nothing(
+    tmp_path: Path, machine: Machine
+) -> None:
+    """The turn that was on its way when the store went silent is refused when it returns; its send went out."""
+    if binary("redis") is None:
+        pytest.skip("there is no redis-server on this machine")
+    store = Store("redis", tmp_path, lasting=False)
+    machine.opened.callback(store.stop)
+    store.start()
+    ledger = await machine.join(store, share=0.25)
+    await heard(ledger)
+    store.kill()
+    alone = {await send(ledger), await send(ledger)}
+    assert None not in alone
+    store.start()
+    while "answers again" not in ledger.warning and "lost" not in ledger.warning:
+        await heard(ledger)
+    await asyncio.sleep(0.1)
+    news = await heard(await machine.join(store))
+    assert {item.number for item in news if isinstance(item, Opened)} == alone
+
+
 async def test_a_server_that_kept_nothing_costs_one_window(store: Store, machine: Machine) -> None:
     """FAULTS Q09: killed without a file of its own. What was spent is unknown, so all of it counts as spent."""
     ledger = await machine.join(store)
@@ -340,6 +383,7 @@ async def test_a_long_journal_is_read_whole_before_anything_is_sent(store: Store
     ledger = await machine.join(store)
     assert await ledger.take(60.0, seen.extend, lambda: True) is not None
     assert len(seen) == 2 * ROWS + 500
+    assert len(await heard(await machine.join(store))) == 2 * ROWS + 501
 
 
 async def test_a_wrong_password_is_told_at_once_and_not_shown(tmp_path: Path, machine: Machine) -> None:

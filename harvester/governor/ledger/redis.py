@@ -14,44 +14,26 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import urlsplit
-
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    ConnectionError,  # noqa: A004 - only here, to tell it from other trouble
-    NoPermissionError,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-)
 
 from harvester.contracts import Clock, Rng
-from harvester.errors import ConfigError, HarvesterError, StorageError, WaitError
+from harvester.errors import HarvesterError, StorageError, WaitError
 from harvester.governor.account import Account
 from harvester.governor.ledger.entries import Ages, Entry, news_of, told
 from harvester.governor.ledger.news import News
-from harvester.governor.ledger.turn import SCRIPT, SHA, Outcome, Turn, keys, outcome
+from harvester.governor.ledger.store import SILENCE, QuotaStore, Silent
+from harvester.governor.ledger.turn import Outcome, Turn
 from harvester.model import Budget, WindowSignal
 
-_SILENCE = 0.5  # seconds without an answer after which nothing is sent
 _PATIENCE = 30.0  # seconds of silence after which the run ends
 _RETRY = 0.1
 _HEARTBEAT = 1.0
-_LEASE = 3.0  # seconds; a process that misses two heartbeats has died
+# Seconds. Longer than a living process may stall: a request it was about to send must still be counted when it goes
+# out. Shorter than anybody waits gladly for the units of one that has died.
+_LEASE = 10.0
 _LATE = 60.0  # a request of a dead process was counted by the server at most this long after its admission
 _KEEP_AT_LEAST = 86_400.0  # seconds; a window that was told may be longer than those declared
 _PRUNE_EVERY = 100  # turns
 _AT_ONCE = 500  # entries written in one turn at most
-# What a server says that will soon serve again: starting, busy, short of memory or disk, changing its master.
-_SOON = ("LOADING", "BUSY", "OOM", "MISCONF", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "NOREPLICAS")
-
-
-class _Silent(Exception):
-    """No answer, or one that only says "later"."""
 
 
 class _Ask:
@@ -83,12 +65,10 @@ class RedisLedger:
 
     poll: float | None = 0.02
 
-    def __init__(self, client: Redis, where: str, credential_id: str, clock: Clock, holder: str, own: Account | None):
+    def __init__(self, store: QuotaStore, clock: Clock, holder: str, own: Account | None) -> None:
         """*holder*: 16 hexadecimal digits that no other process has. *own*: what this process may spend alone."""
         self.warning = ""
-        self._client = client
-        self._where = where
-        self._keys = keys(credential_id)
+        self._store = store
         self._clock = clock
         self._holder = holder
         self._own = own
@@ -115,7 +95,7 @@ class RedisLedger:
         self, keep: float, read: Callable[[Sequence[News]], None], may_send: Callable[[], bool]
     ) -> int | None:
         if self._closed:
-            raise StorageError(f"The quota store {self._where} is closed.")
+            raise StorageError(f"The quota store {self._store.where} is closed.")
         if self._failure is not None:
             raise self._failure
         self._keep = max(keep, _KEEP_AT_LEAST)
@@ -169,25 +149,26 @@ class RedisLedger:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                if self._turn is None and not self._pending and not self._waiting():
+                if self._idle():
                     self._work.clear()
                     heartbeat = loop.call_later(_HEARTBEAT, self._work.set)
                     try:
                         await self._work.wait()
                     finally:
                         heartbeat.cancel()
-                await self._step()
+                if self._turns or not self._idle():
+                    await self._step()
         except Exception as exc:
             self._failure = exc
         finally:
-            failure = self._failure or StorageError(f"The quota store {self._where} is closed.")
+            failure = self._failure or StorageError(f"The quota store {self._store.where} is closed.")
             while (ask := self._waiting()) is not None:
                 ask.answer.set_exception(failure)
 
     async def leave(self) -> None:
         """Write what is left, if the server still answers, and give the lease back."""
         self._closed = True
-        with suppress(_Silent, HarvesterError, RedisError):
+        with suppress(Silent, HarvesterError):
             while self._turn is not None or self._pending:
                 if self._turn is None:
                     self._turn = self._next(None)
@@ -203,15 +184,18 @@ class RedisLedger:
             turn = self._turn = self._next(self._waiting())
         try:
             answer = await self._exchange(turn)
-        except _Silent as silent:
+        except Silent as silent:
             await self._without_answer(turn, str(silent))
             return
         self._turn = None
         self._silent_since = None
         if self._told_silence:
             self._told_silence = False
-            self.warning = f"The quota store {self._where} answers again."
+            self.warning = f"The quota store {self._store.where} answers again."
         self._take_in(turn, answer)
+
+    def _idle(self) -> bool:
+        return self._turn is None and not self._pending and self._waiting() is None
 
     def _waiting(self) -> _Ask | None:
         while self._asks and self._asks[0].answer.done():
@@ -246,8 +230,8 @@ class RedisLedger:
             self._epoch, self._seen = answer.epoch, 0
         if answer.lost:
             self.warning = (
-                f"The quota store {self._where} has lost what it knew, so every quota window counts as spent now. Let "
-                f"it keep what is written (appendonly yes) and evict nothing (maxmemory-policy noeviction)."
+                f"The quota store {self._store.where} has lost what it knew, so every quota window counts as spent "
+                f"now. Let it keep what is written (appendonly yes) and evict nothing (maxmemory-policy noeviction)."
             )
         ask = turn.ask
         if ask is None or ask.answer.done():
@@ -292,7 +276,7 @@ class RedisLedger:
             self._silent_since = now - _RETRY
         silent = now - self._silent_since
         ask = self._waiting()
-        if silent < _SILENCE or ask is None:
+        if silent < SILENCE or ask is None:
             return
         if self._own is not None:
             self._tell(f"is silent ({reason}). Until it answers, this process uses its own share of each quota window")
@@ -307,16 +291,16 @@ class RedisLedger:
             return
         ask.answer.set_exception(
             WaitError(
-                f"The quota store {self._where} has been silent for {silent:.0f} s ({reason}). Without it the quota "
-                f"could be overrun, so nothing is sent. Finished pages are saved; run the same command again when the "
-                f"store answers."
+                f"The quota store {self._store.where} has been silent for {silent:.0f} s ({reason}). Without it the "
+                f"quota could be overrun, so nothing is sent. Finished pages are saved; run the same command again "
+                f"when the store answers."
             )
         )
 
     def _tell(self, what: str) -> None:
         if not self._told_silence:
             self._told_silence = True
-            self.warning = f"The quota store {self._where} {what}."
+            self.warning = f"The quota store {self._store.where} {what}."
 
     def _give_alone(self, ask: _Ask, turn: _Pending) -> None:
         if turn.ask is ask and turn.wanted and turn.wanted not in self._open:
@@ -327,31 +311,8 @@ class RedisLedger:
             self._pending.append((self._clock.monotonic(), Entry("open", number, self._clock.monotonic())))
         self._give(ask, number)
 
-    # -------------------------------------------------------------- the wire
-
     async def _exchange(self, turn: _Pending) -> Outcome:
-        arguments = turn.to_send(self._clock.monotonic())
-        try:
-            async with asyncio.timeout(_SILENCE):
-                try:
-                    reply = await self._client.evalsha(SHA, len(self._keys), *self._keys, *arguments)
-                except NoScriptError:
-                    reply = await self._client.eval(SCRIPT, len(self._keys), *self._keys, *arguments)
-            return outcome(reply)
-        except (AuthenticationError, AuthorizationError, NoPermissionError) as exc:
-            raise ConfigError(f"the quota store {self._where} refuses us: {exc}", path="quota") from exc
-        except TimeoutError as exc:
-            raise _Silent(f"no answer within {_SILENCE:g} s") from exc
-        except (ConnectionError, OSError) as exc:
-            raise _Silent(type(exc).__name__ if not str(exc) else str(exc)) from exc
-        except ResponseError as exc:
-            if str(exc).startswith(_SOON):
-                raise _Silent(str(exc)) from exc
-            raise StorageError(f"The quota store {self._where} does not work as a journal: {exc}") from exc
-        except ValueError as exc:
-            raise StorageError(f"The quota store {self._where} gave an answer nobody can read.") from exc
-        except RedisError as exc:
-            raise _Silent(str(exc)) from exc
+        return await self._store.exchange(turn.to_send(self._clock.monotonic()))
 
 
 @asynccontextmanager
@@ -365,21 +326,12 @@ async def open_redis_ledger(
         credential_id: names the credential without revealing it, the same in every container.
         share: what part of every window this process may use when the server is silent; 0: nothing.
     """
-    parts = urlsplit(url)
-    client = Redis.from_url(
-        url,
-        retry=Retry(NoBackoff(), 0),  # a turn is repeated as a whole, with its own number
-        socket_timeout=None,
-        socket_connect_timeout=_SILENCE,
-        single_connection_client=True,
-        client_name="harvester",
-    )
     own = None
     if share > 0:
         left = share * max(0.0, 1.0 - budget.margin - budget.reserve)
         own = Account(Budget(windows=budget.windows, margin=1.0 - left, in_flight=budget.in_flight))
-    where = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"
-    ledger = RedisLedger(client, where, credential_id, clock, rng.hex(8), own)
+    store = QuotaStore(url, credential_id)
+    ledger = RedisLedger(store, clock, rng.hex(8), own)
     task = asyncio.create_task(ledger.serve())
     try:
         yield ledger
@@ -388,4 +340,4 @@ async def open_redis_ledger(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await ledger.leave()
-        await client.aclose()
+        await store.close()
