@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ import harvester
 from harvester.config.schema import Config, SourceConfig
 from harvester.events import Event
 from harvester.sandbox.exchange import Reply, Sandbox
+from harvester.sandbox.quota import GRACE
 from harvester.sandbox.request_log import Entry
 from harvester.sandbox.server import running_sandbox
 from harvester.sandbox.settings import Settings
@@ -129,21 +131,25 @@ class World:
             if self.think:
                 await asyncio.sleep(self.network.chance.lognormvariate(math.log(self.think), 0.5))
             self.exchanges.append(Exchange(at=at, done=sandbox.elapsed, status=reply.status))
-            self._told_to_wait(at, dict(reply.headers).get("Retry-After", ""))
+            if reply.cut is None:  # else nobody is told
+                self._told_to_wait(at, dict(reply.headers))
             self.trace.note(f"{asked['method']} {asked['target']} {reply.status} {len(reply.body)}")
             return reply
 
         sandbox.exchange = traced  # type: ignore[method-assign]
 
-    def _told_to_wait(self, at: float, retry_after: str) -> None:
-        if not retry_after.isdigit():
-            return
-        until, told = at + float(retry_after), self.sandbox.elapsed
+    def _told_to_wait(self, at: float, headers: Mapping[str, str]) -> None:
+        wait = _wait(headers.get("Retry-After", ""), headers.get("Date", ""))
+        until, told = at + wait, self.sandbox.elapsed
         if self.pauses and told < self.pauses[-1].until:
             self.pauses[-1].until = max(self.pauses[-1].until, until)
-            self.pauses[-1].known = max(self.pauses[-1].known, told + float(retry_after))
+            self.pauses[-1].known = max(self.pauses[-1].known, told + wait)
         elif told < until:
-            self.pauses.append(Pause(told=told, until=until, known=told + float(retry_after)))
+            self.pauses.append(Pause(told=told, until=until, known=told + wait))
+
+    def inside_a_pause(self) -> list[Exchange]:
+        """Requests that a client which keeps to its pauses would not have sent."""
+        return [each for pause in self.pauses for each in self.exchanges if pause.told + GRACE <= each.at < pause.until]
 
     def requests(self, provider: str) -> list[Entry]:
         """What the provider's log holds, in the order of arrival."""
@@ -181,6 +187,15 @@ class World:
 
 def _changed(source: SourceConfig, changes: dict[str, Any]) -> SourceConfig:
     return msgspec.structs.replace(source, **changes)
+
+
+def _wait(retry_after: str, date: str) -> float:
+    """Seconds of a Retry-After, which may be a date on the server's clock; 0: it asks for nothing."""
+    if retry_after.isdigit():
+        return float(retry_after)
+    if not retry_after.endswith("GMT"):
+        return 0.0
+    return (parsedate_to_datetime(retry_after) - parsedate_to_datetime(date)).total_seconds()
 
 
 def simulate(scenario: str, seed: int, play: Play) -> Outcome:

@@ -11,7 +11,6 @@ from random import Random
 
 from harvester.api.catalogue import providers
 from harvester.sandbox.faults import Match, Rule
-from harvester.sandbox.quota import GRACE
 from tests.simulation.truth import check_complete, check_disk
 from tests.simulation.world import PROVIDERS, World
 
@@ -42,9 +41,8 @@ async def play(world: World) -> None:
             over = [entry for entry in world.requests(provider) if entry.over]
             assert not over, f"{len(over)} requests above the window {over[0].over}, the first at {over[0].at:.1f} s"
             assert world.machine.clock.shortest >= 0, f"somebody slept {world.machine.clock.shortest} s"
-            for pause in world.pauses:
-                early = [each.at for each in world.exchanges if pause.told + GRACE <= each.at < pause.until]
-                assert not early, f"a request at {early[0]:.2f} s inside the pause until {pause.until:.2f} s"
+            inside = world.inside_a_pause()
+            assert not inside, f"{len(inside)} requests inside a pause, as at {inside[0].at} s"
 
 
 def _wanted(provider: str) -> list[str]:

@@ -39,8 +39,7 @@ async def play(world: World) -> None:
         entries = world.requests(provider)
         over = [entry.over for entry in entries if entry.over]
         assert not over, f"{len(over)} requests above the window {over[0]}"
-        if not any(rule.fault in rules.SLOW for rule in drawn):  # a slow answer tells of its pause late
-            broken = [entry.at for entry in entries if entry.paused]
-            assert not broken, f"{len(broken)} requests inside a pause, the first at {broken[0]}"
+        inside = world.inside_a_pause()
+        assert not inside, f"{len(inside)} requests inside a pause, as at {inside[0].at} s"
         assert world.machine.clock.shortest >= 0
         world.figures["again"] = again

@@ -11,7 +11,6 @@ import math
 from harvester.config.schema import BudgetConfig
 from harvester.model import Window
 from harvester.sandbox.faults import Match, Rule
-from harvester.sandbox.quota import GRACE
 from tests.simulation.truth import check_complete, check_disk
 from tests.simulation.world import World
 
@@ -43,9 +42,9 @@ async def play(world: World) -> None:
 
 
 def _check_pauses(world: World) -> None:
+    inside = world.inside_a_pause()
+    assert not inside, f"{len(inside)} requests inside a pause, as at {inside[0].at} s"
     for pause in world.pauses:
-        inside = [each.at for each in world.exchanges if pause.told + GRACE <= each.at < pause.until]
-        assert not inside, f"{len(inside)} requests inside a pause, the first at {inside[0]}"
         later = sorted((each for each in world.exchanges if each.at >= pause.until), key=lambda each: each.at)
         if not later:
             continue
