@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct, field
 
+from harvester.decode.complaints import complaint
 from harvester.decode.lines import one_line
 from harvester.decode.masked import stamp_masked
 from harvester.decode.rescue import rescue
@@ -129,14 +130,14 @@ def open_body(
             return decode(body), rejected
         problem = "it is not UTF-8"
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        problem = _reason(error)
+        problem = complaint(error)
     rescued = rescue(body, path)
     if rescued is not None:
         try:
             if is_utf8(rescued.body):
                 return decode(rescued.body), rescued.rejected
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            problem = _reason(error)
+            problem = complaint(error)
     raise ProtocolError(f"{walk.resource.name}: a page of {len(body):,} bytes cannot be read: {problem}.")
 
 
@@ -192,7 +193,3 @@ def served_at(headers: Headers) -> datetime | None:
 
 
 _BRACE = 0x7B
-
-
-def _reason(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")

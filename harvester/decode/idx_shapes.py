@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw
 
+from harvester.decode.complaints import complaint
 from harvester.decode.envelopes import empty_page, make_page
 from harvester.decode.idx_rescue import rescue_shape
 from harvester.decode.lines import make_stamp, put_stamp
@@ -74,13 +75,13 @@ class IdxEnvelope:
                 return self._opened(body, walk), ()
             problem = "it is not UTF-8"
         except (msgspec.DecodeError, RecursionError) as error:
-            problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+            problem = complaint(error)
         rescued = rescue_shape(body)
         if rescued is not None and is_utf8(rescued.body):
             try:
                 return self._opened(rescued.body, walk), rescued.rejected
             except (msgspec.DecodeError, RecursionError) as error:
-                problem = str(error)
+                problem = complaint(error)
         raise ProtocolError(f"{walk.resource.name}: an answer of {len(body):,} bytes cannot be read: {problem}.")
 
     def _opened(self, body: bytes, walk: Walk) -> _Opened:

@@ -64,7 +64,8 @@ def _judge_success(response: Response, no_content: Action) -> Verdict:
     if kind and not is_json(kind):
         return Verdict(action=Action.BROKEN, reason=f"content type {printable(kind)} came where JSON was due")
     if _ERROR_FIRST.match(response.body):
-        return Verdict(action=Action.FAULT, reason=describe(response), wait=wait_hint(response))
+        reason = printable(error_text(response)) or "an error came where data was due"
+        return Verdict(action=Action.FAULT, reason=reason, wait=wait_hint(response))
     return Verdict(action=Action.USE)
 
 

@@ -182,6 +182,24 @@ def test_a_body_that_is_not_this_envelope_is_refused(body: bytes) -> None:
         opened(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{}", "it is not an OData answer: it has no list named value"),
+        (b'{"value":{}}', "value is an object where a list is due"),
+        (b'{"value":null}', "value is null where a list is due"),
+        (b"[]", "it is a list where an object is due"),
+        (b'{"value":[],"@odata.nextLink":7}', "@odata.nextLink is a number where text is due"),
+        (b'{"value":[', "it stops before its end"),
+        (b'{"value":[]} x', "it is not JSON: trailing characters (byte 14)"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_told_in_plain_words(body: bytes, reason: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        opened(body)
+    assert str(caught.value).endswith(f"cannot be read: {reason}.")
+
+
 @pytest.mark.parametrize("depth", [2_000, 100_000])
 @pytest.mark.parametrize("place", ["record", "beside"])
 def test_nesting_beyond_all_use_is_an_error_and_the_process_lives(depth: int, place: str) -> None:
