@@ -224,6 +224,10 @@ class AuthScheme(Protocol):
         """Names of the configuration keys that must hold a secret, e.g. ``("client_id", "client_secret")``."""
         ...
 
+    def takes(self) -> Sequence[str]:
+        """Names of all configuration keys whose secrets it can use, needed or not."""
+        ...
+
     @property
     def tokens_count(self) -> bool:
         """Whether token requests are charged to the provider's quota."""

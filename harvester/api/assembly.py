@@ -51,7 +51,8 @@ def set_up(config: Config, name: str) -> Setup:
     """Check source *name* against its provider.
 
     Raises:
-        ConfigError: unknown provider, missing base URL or secret; the path of the key is in the message.
+        ConfigError: unknown provider, missing base URL, a secret that is missing or not used; the message has the path
+            of the key.
     """
     section = config.sources[name]
     try:
@@ -64,7 +65,7 @@ def set_up(config: Config, name: str) -> Setup:
     base_url = section.base_url or provider.base_url
     if base_url is None:
         raise ConfigError(f"{provider.title} needs the URL of the service", path=f"sources.{name}.base_url")
-    check_secrets(name, section, provider.auth.secrets())
+    check_secrets(name, section, provider.auth.secrets(), provider.auth.takes())
     return Setup(
         name=name,
         section=section,

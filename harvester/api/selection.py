@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from harvester.config.check import check_options, check_resource
+from harvester.config.check import check_options, check_resource, check_walks
 from harvester.config.schema import ResourceConfig, SourceConfig
 from harvester.engine.source import Blueprint
 from harvester.errors import ConfigError
@@ -25,9 +25,10 @@ def wanted_of(name: str, section: SourceConfig, provider: Provider, only: Sequen
     Args:
         only: names to restrict the source to; (): all that are configured, or the provider's default ones.
     Raises:
-        ConfigError: an unknown resource or option; the path and the nearest known name are in the message.
+        ConfigError: an unknown resource, option or walk; the path and the nearest known name are in the message.
     """
     check_options(name, section, provider.options)
+    check_walks(name, section, provider.pagers)
     known = {resource.name: resource for resource in provider.resources}
     configured = section.wanted or tuple(
         ResourceConfig(name=resource.name) for resource in provider.resources if resource.default

@@ -23,6 +23,9 @@ class ApiKey:
     def secrets(self) -> Sequence[str]:
         return tuple(key for key in self.headers.values() if not key.endswith("?"))
 
+    def takes(self) -> Sequence[str]:
+        return tuple(key.removesuffix("?") for key in self.headers.values())
+
     def token_endpoint(self, credential: Credential) -> str | None:
         return None
 

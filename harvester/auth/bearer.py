@@ -21,6 +21,9 @@ class Bearer:
     def secrets(self) -> Sequence[str]:
         return (self.secret,)
 
+    def takes(self) -> Sequence[str]:
+        return self.secrets()
+
     def token_endpoint(self, credential: Credential) -> str | None:
         return None
 

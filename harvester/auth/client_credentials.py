@@ -59,6 +59,9 @@ class ClientCredentials:
     def secrets(self) -> Sequence[str]:
         return ("client_id", "client_secret")
 
+    def takes(self) -> Sequence[str]:
+        return self.secrets()
+
     def token_endpoint(self, credential: Credential) -> str | None:
         """Raises ``ConfigError`` when neither the provider nor the configuration names one."""
         url = credential.token_url or self.token_url

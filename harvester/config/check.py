@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 from harvester.config.schema import Config, SourceConfig
-from harvester.config.secrets import configured_secrets
+from harvester.config.secrets import SECRET_KEYS, Secret, configured_secrets
 from harvester.config.typed import unknown_key
 from harvester.errors import ConfigError
 
@@ -28,6 +28,7 @@ def check_config(config: Config) -> None:
         raise ConfigError("must be a local directory; object stores are not supported yet", path="out")
     if config.quota_fallback and config.quota is None:
         raise ConfigError("means nothing without quota, the URL of a quota store", path="quota_fallback")
+    _check_secret(config.quota, "quota")
     if not config.sources:
         raise ConfigError("no source is configured; add a [sources.NAME] table", path="sources")
     seen: dict[str, str] = {}
@@ -51,16 +52,15 @@ def check_quota(url: str) -> None:
         raise ConfigError("must not hold a query (?) or a fragment (#)", path="quota")
 
 
-def check_provider(source: str, provider: str, known: Collection[str]) -> None:
-    """Raises ConfigError when *provider* is none of *known*."""
-    if provider not in known:
-        path = f"sources.{source}.provider"
-        raise unknown_key(path, provider, known, what=f"there is no provider {provider!a}")
-
-
-def check_secrets(source: str, section: SourceConfig, needed: Sequence[str]) -> None:
-    """Raises ConfigError for the first of *needed* (configuration keys) that *section* does not set."""
+def check_secrets(source: str, section: SourceConfig, needed: Sequence[str], taken: Collection[str]) -> None:
+    """Raises ConfigError for the first of *needed* (configuration keys) that *section* does not set, and for a secret
+    it sets that is not among *taken*: it would be sent to nobody, and its owner would believe it is in use."""
     present = configured_secrets(section)
+    for name in present:
+        if name not in taken:
+            raise ConfigError(
+                f"this provider does not use it; it takes {', '.join(taken)}", path=f"sources.{source}.{name}"
+            )
     for name in needed:
         if name not in present:
             example = f'{name} = {{ env = "{source.upper().replace("-", "_")}_{name.upper()}" }}'
@@ -80,6 +80,15 @@ def check_resource(source: str, name: str, known: Collection[str]) -> None:
     """Raises ConfigError when *name* is none of the provider's resources."""
     if name not in known:
         raise unknown_key(f"sources.{source}.resources", name, known, what=f"there is no resource {name!a}")
+
+
+def check_walks(source: str, section: SourceConfig, known: Collection[str]) -> None:
+    """Raises ConfigError when a ``walk`` of *section* is none of *known*, the provider's pagers."""
+    walks = {f"sources.{source}.walk": section.walk}
+    walks |= {f"sources.{source}.resource[{number}].walk": table.walk for number, table in enumerate(section.resource)}
+    for path, walk in walks.items():
+        if walk is not None and walk not in known:
+            raise unknown_key(path, walk, known, what=f"this provider has no walk {walk!a}")
 
 
 def check_source_names(names: Sequence[str], config: Config) -> None:
@@ -103,6 +112,8 @@ def _check_source(path: str, source: SourceConfig) -> None:
         url = getattr(source, key)
         if url is not None:
             _check_url(url, f"{path}.{key}")
+    for key in SECRET_KEYS:
+        _check_secret(getattr(source, key), f"{path}.{key}")
     for number, name in enumerate(source.resources):
         _check_resource_name(name, f"{path}.resources[{number}]")
     if len({table.name for table in source.resource}) < len(source.resource):
@@ -112,6 +123,12 @@ def _check_source(path: str, source: SourceConfig) -> None:
     for number, window in enumerate(source.budget.windows):
         if (window.requests is None) == (window.bytes is None):
             raise ConfigError("say either requests or bytes", path=f"{path}.budget.windows[{number}]")
+
+
+def _check_secret(value: object, path: str) -> None:
+    """A plain text would be shown wherever the configuration is. Only programs can bring one; files are converted."""
+    if not isinstance(value, Secret | None):
+        raise ConfigError('must be a Secret: Secret("…"), Secret(env="NAME") or Secret(file="path")', path=path)
 
 
 def _check_resource_name(name: str, path: str) -> None:

@@ -19,6 +19,7 @@ from harvester.config.check import check_config
 from harvester.config.schema import Config, SourceConfig
 from harvester.config.secrets import Secret
 from harvester.config.typed import Text, conform, join, unknown_key
+from harvester.config.wording import reworded
 from harvester.contracts import Fs
 from harvester.errors import ArgumentError, ConfigError
 
@@ -127,7 +128,8 @@ def _convert(value: Any, kind: type[_T], path: str) -> _T:
     except msgspec.ValidationError as exc:
         match = _WHERE.fullmatch(str(exc))
         what, where = (match["what"], match["path"] or "") if match else (str(exc), "")
-        raise ConfigError(what.replace("`", ""), path=(path + where).lstrip(".")) from exc
+        place = (path + where).lstrip(".")
+        raise ConfigError(reworded(what, place), path=place) from exc
 
 
 def _decode(kind: type, value: object) -> object:

@@ -28,7 +28,8 @@ class BudgetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How fast a credential may ask, where the user knows better than the provider's declaration.
 
     ``per_…`` replaces the declared window of that length and leaves the other ones, so that naming one limit never
-    lifts another. ``windows`` is the whole list: it takes the place of every declared window.
+    lifts another. ``windows`` is the whole list: it takes the place of every declared window. A ``per_…`` beside it
+    replaces the window of its length in that list.
     """
 
     per_second: Annotated[float, Meta(gt=0)] | None = None  # 0.5: one request in two seconds
@@ -43,9 +44,11 @@ class BudgetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def over(self, declared: Budget) -> Budget:
         """The budget to keep: this one where it speaks, *declared* where it is silent."""
-        own = self._own_windows()
+        own = self._single_windows()
         replaced = {_measure(window) for window in own}
-        kept = tuple(window for window in declared.windows if not self.windows and _measure(window) not in replaced)
+        if self.per_second is not None:
+            replaced.add((1.0, False))  # also when its own window is longer, to count whole requests
+        kept = tuple(window for window in self.windows or declared.windows if _measure(window) not in replaced)
         return Budget(
             windows=tuple(sorted((*own, *kept), key=lambda window: window.seconds)),
             in_flight=declared.in_flight if self.in_flight is None else self.in_flight,
@@ -53,8 +56,9 @@ class BudgetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             reserve=declared.reserve if self.reserve is None else self.reserve,
         )
 
-    def _own_windows(self) -> tuple[Window, ...]:
-        own = list(self.windows)
+    def _single_windows(self) -> tuple[Window, ...]:
+        """What the ``per_…`` keys say."""
+        own: list[Window] = []
         if self.per_second is not None:
             # A window counts whole requests: 2.5 a second is 5 in 2 seconds.
             rate = Fraction(str(self.per_second)).limit_denominator(3600)

@@ -34,6 +34,9 @@ class TokenOrClient:
         """None is needed by itself; which ones are missing is told when the scheme is bound."""
         return ()
 
+    def takes(self) -> Sequence[str]:
+        return (*self.token.takes(), *self.client.takes())
+
     def token_endpoint(self, credential: Credential) -> str | None:
         return self._scheme(credential).token_endpoint(credential)
 

@@ -88,13 +88,16 @@ def test_an_unknown_key_is_named_with_its_nearest_neighbour(text: str, expected:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("[sources.ims.budget]\nper_minute = 0", "sources.ims.budget.per_minute: Expected int >= 1"),
-        ("[sources.ims.budget]\nper_minute = 'many'", "sources.ims.budget.per_minute: Expected int"),
-        ("[sources.ims]\nresources = 'Property'", "sources.ims.resources: Expected array"),
-        ("[[sources.ims.resource]]\nselect = ['a']", "sources.ims.resource[0]: Object missing required field name"),
+        ("[sources.ims.budget]\nper_minute = 0", "sources.ims.budget.per_minute: must be at least 1"),
+        ("[sources.ims.budget]\nper_minute = 'many'", "sources.ims.budget.per_minute: a whole number is needed"),
+        ("[sources.ims.budget]\nmargin = 1.5", "sources.ims.budget.margin: must be less than 1"),
+        ("[sources.ims.budget]\nper_second = 0", "sources.ims.budget.per_second: must be more than 0"),
+        ("[sources.ims]\nbase_url = 3", "sources.ims.base_url: text is needed"),
+        ("[sources.ims]\nresources = 'Property'", 'sources.ims.resources: a list is needed, for example ["Property"]'),
+        ("[[sources.ims.resource]]\nselect = ['a']", "sources.ims.resource[0]: the key name is missing"),
         ("sources = 3", "sources: must be tables"),
-        ("[sources]\nims = 3", "sources.ims: Expected object"),
-        ("compression = 'lz4'\n[sources.ims]", "compression: Invalid enum value"),
+        ("[sources]\nims = 3", "sources.ims: a table is needed"),
+        ("compression = 'lz4'\n[sources.ims]", "compression: 'lz4' is none of the values"),
         ("deadline = 'soon'\n[sources.ims]", "deadline: 'soon' is not a number of seconds"),
         ("shard_bytes = '12 bananas'\n[sources.ims]", "shard_bytes: '12 bananas' is not a number of bytes"),
         ("[sources.ims]\ntoken = 12", "sources.ims.token: a secret is"),
@@ -234,6 +237,18 @@ def test_a_list_of_windows_takes_the_place_of_every_declared_one() -> None:
     """A provider whose limits have other periods than declared could not be described otherwise."""
     budget = parse_config("[sources.ims.budget]\nwindows = [{ requests = 30, seconds = 6 }]").sources["ims"].budget
     assert budget.over(Budget(windows=(Window(seconds=60, requests=20),))).windows == (Window(seconds=6, requests=30),)
+
+
+def test_one_limit_replaces_the_listed_window_of_its_length() -> None:
+    """``--set …per_minute=10`` beside a list of windows: not two limits over the same minute."""
+    text = "[sources.ims.budget]\nwindows = [{ requests = 20, seconds = 60 }, { requests = 900, seconds = 86400 }]"
+    budget = parse_config(text, overrides=["sources.ims.budget.per_minute=10"]).sources["ims"].budget
+    assert budget.over(DECLARED).windows == (Window(seconds=60, requests=10), Window(seconds=86400, requests=900))
+
+
+def test_a_rate_per_second_replaces_the_window_of_a_second_although_its_own_is_longer() -> None:
+    declared = Budget(windows=(Window(seconds=1, requests=4),))
+    assert BudgetConfig(per_second=4.5).over(declared).windows == (Window(seconds=2, requests=9),)
 
 
 def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
