@@ -14,6 +14,7 @@ from msgspec import Struct
 from harvester.governor.gate import Gate
 from harvester.governor.learned import Learned
 from harvester.governor.refusals import CLOCK_HOUR, HOURLY
+from harvester.governor.round_trip import RoundTrip
 from harvester.governor.window import EXACT
 from harvester.model import Budget, RateSignal, WindowSignal
 
@@ -60,6 +61,7 @@ class Account:
                 self.gates.append(self._declared(window.seconds, "bytes", window.bytes))
         self.open: dict[int, float] = {}  # number of the send -> when it was admitted; other processes' included
         self.page_bytes = 0  # what a request is expected to bring; 0: none has been seen
+        self.round_trip = RoundTrip()
         self._last = (-math.inf, 0.0)  # (settled at, admitted at) of the request settled last
         self._recent: deque[tuple[float, int]] = deque(maxlen=EXACT)  # (settled at, size), for windows told later
 
@@ -73,6 +75,7 @@ class Account:
                 gate = self._gate(WindowSignal(seconds=lesson.seconds, limit=lesson.limit, unit=lesson.unit))
                 if gate is not None:
                     gate.tell_limit(lesson.limit)
+                    gate.kind = lesson.kind
 
     @property
     def longest(self) -> float:
@@ -138,13 +141,17 @@ class Account:
         whole answer came.
         """
         admitted_at = self.open.pop(number, at)
+        counted_by = at
         if own:
             self._last = (at, admitted_at)
-        self._recent.append((at, size))
+            if answered:
+                self.round_trip.answered(at - admitted_at)
+                counted_by -= self.round_trip.least
+        self._recent.append((counted_by, size))
         if size > 0:
             self.page_bytes = max(size, self.page_bytes - self.page_bytes // 16)
         for gate in self.gates:
-            gate.spent(at, size if gate.unit == "bytes" else 1)
+            gate.spent(counted_by, size if gate.unit == "bytes" else 1)
             if own:
                 gate.feedback.settled(at, answered=answered)
             elif not heard:
@@ -170,11 +177,11 @@ class Account:
         if gate is None:
             return None
         gate.hear(
-            signal, now, sent_after=self._oldest(now), open_requests=len(self.open), each=self._each(gate), own=own
+            signal, now, sent_after=self.oldest_sent(now), open_requests=len(self.open), each=self._each(gate), own=own
         )
         return gate
 
-    def _oldest(self, now: float) -> float:
+    def oldest_sent(self, now: float) -> float:
         """Admission of the oldest request that the answer at hand may belong to."""
         settled_at, admitted_at = self._last
         # The caller settles and observes an answer in one go, in either order.
@@ -183,6 +190,7 @@ class Account:
 
     def doubt(self) -> None:
         """A request that our logs allowed was refused: they do not know all, so only the server's word counts."""
+        self.round_trip.refuted()
         for gate in self.gates:
             gate.feedback.explained = False
 

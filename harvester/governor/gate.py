@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from harvester.governor.feedback import GUARD, Feedback
+from harvester.governor.learned import Kind
 from harvester.governor.window import EXACT, SlidingLog
 from harvester.model import WindowSignal
 
@@ -25,11 +26,14 @@ class Gate:
         "_declared",
         "_kept",
         "_share",
-        "_told_limit",
+        "began",
+        "began_within",
         "feedback",
+        "kind",
         "log",
         "name",
         "seconds",
+        "told_limit",
         "unit",
     )
 
@@ -46,7 +50,10 @@ class Gate:
         self.unit = unit
         self._share = share
         self._declared = declared
-        self._told_limit: int | None = None
+        self.told_limit: int | None = None  # by an answer, or learned from a refusal
+        self.kind: Kind = "unknown"
+        self.began: float | None = None  # monotonic: a fixed window began here, or up to *began_within* seconds later
+        self.began_within = 0.0
         self._kept = 0
         self._counts_up = False  # the server tells what was used
         self.feedback = Feedback(seconds)
@@ -65,7 +72,7 @@ class Gate:
     @property
     def stated(self) -> int | None:
         """The lower of the declared and the told limit, nothing taken off; None: unknown."""
-        limits = [limit for limit in (self._declared, self._told_limit) if limit is not None]
+        limits = [limit for limit in (self._declared, self.told_limit) if limit is not None]
         return min(limits) if limits else None
 
     @property
@@ -76,7 +83,7 @@ class Gate:
 
     def tell_limit(self, limit: int) -> None:
         """An earlier run learned this limit."""
-        self._told_limit = limit
+        self.told_limit = limit
         self._set_limit()
 
     def hear(
@@ -92,8 +99,8 @@ class Gate:
         """
         if signal.limit is not None and signal.limit > 0:
             passed = self.feedback.remaining is not None and not self.feedback.current(now)
-            if self._told_limit is None or passed or signal.limit < self._told_limit:
-                self._told_limit = signal.limit
+            if self.told_limit is None or passed or signal.limit < self.told_limit:
+                self.told_limit = signal.limit
             self._set_limit()
         held = open_requests * each
         if signal.used is not None:
@@ -112,6 +119,7 @@ class Gate:
         resets_in = signal.resets_in
         if resets_in is None:
             resets_in = self.seconds if self.seconds is not None else UNTIMED
+        ended = self.feedback.reset_at
         rolled = self.feedback.hear(remaining, now + resets_in, now, sent_after, own=own)
         server_limit = self._server_limit()
         if self.log is None or server_limit is None:
@@ -120,7 +128,9 @@ class Gate:
             return
         counted = max(0, server_limit - remaining)
         if rolled:
-            self.log.forget(self.log.certain(sent_after) - counted)
+            before = self.log.certain(sent_after)
+            self._tell_kind(before, counted, server_limit, ended, now)
+            self.log.forget(before - counted)
         ours = self.log.used(now) + self.log.expired_since(sent_after) + held
         if counted > ours:
             # Someone else uses the credential too. Their requests came before now, so they are gone a period later.
@@ -128,9 +138,18 @@ class Gate:
             self.feedback.explained = False
         self._kept = self._keep_back()
 
+    def _tell_kind(self, before: int, counted: int, limit: int, ended: float, now: float) -> None:
+        """A Reset at *ended* has passed, and of *before* requests the server still counts *counted*."""
+        if before < limit // 2:
+            return  # too few to tell
+        if counted <= max(2, limit // 10):
+            self.kind, self.began, self.began_within = "fixed", ended - GUARD, min(GUARD, now - ended + GUARD)
+        elif counted >= before - max(2, limit // 10):
+            self.kind, self.began = "sliding", None
+
     def _server_limit(self) -> int | None:
         """The limit by which the server computes its remaining, as far as we know it."""
-        return self._told_limit if self._told_limit is not None else self._declared
+        return self.told_limit if self.told_limit is not None else self._declared
 
     def _keep_back(self) -> int:
         """Margin and reserve in the server's own count, where a lower limit of ours must hold too."""
@@ -194,12 +213,12 @@ class Gate:
         told = self.feedback
         current = told.current(now)
         counts = self._counts_up and not current and self.log is not None
-        if self._told_limit is None and not current and not counts:
+        if self.told_limit is None and not current and not counts:
             return None
         return WindowSignal(
             name=self.name,
             seconds=self.seconds,
-            limit=self._told_limit,
+            limit=self.told_limit,
             used=self.log.used(now) if counts and self.log is not None else None,
             remaining=max(0, told.left(0)) if current else None,
             resets_in=max(0.0, told.reset_at - now) if current else None,

@@ -20,7 +20,9 @@ from harvester.contracts import Clock, Sink
 from harvester.events import WindowUse
 from harvester.governor.account import FREE, Account, Hold, longer
 from harvester.governor.concurrency import Concurrency
+from harvester.governor.feedback import GUARD
 from harvester.governor.learned import Learned
+from harvester.governor.learning import INFERRED, Learning, still_good
 from harvester.governor.ledger import Ended, Heard, Ledger, MemoryLedger, News, Opened, Paused, Released, Unknown
 from harvester.governor.notices import Notices
 from harvester.governor.refusals import LONGEST_PAUSE, Refusals
@@ -79,8 +81,9 @@ class Governor:
         self._notices = Notices(clock, name=name, source=source, sink=sink, max_wait=max_wait)
         self._spacing = spacing
         self._account = Account(budget)
-        self._account.recall(learned)
-        self._teach = teach
+        lessons = still_good(learned, clock.now())
+        self._account.recall(lessons)
+        self._learning = Learning(clock, declared=bool(budget.windows), learned=lessons, teach=teach)
         self._concurrency = Concurrency(budget.in_flight)
         self._ramp_limit = max(1, int(budget.in_flight * _RAMP_SHARE))
         self._refusals = Refusals(default_pause)
@@ -141,6 +144,7 @@ class Governor:
         else:
             if ticket.at >= self._refused_at:
                 self._refusals.accepted()
+            self._learning.answered(ticket.at, now)
             self._concurrency.answered(now - ticket.at, wire_bytes, open_requests)
         self._wake()
 
@@ -155,9 +159,9 @@ class Governor:
         """Take what an answer says about the allowance; call it just before the ``settle`` of that answer."""
         now = self._clock.monotonic()
         for window in signal.windows:
-            if signal.refused and window.resets_in is None and signal.retry_after is not None:
-                window = structs.replace(window, resets_in=signal.retry_after)
-            self._hear(window, now)
+            if signal.refused and signal.retry_after is not None:
+                window = _as_promised(window, signal.retry_after)
+            self._hear(window, now, signal.evidence)
         if signal.refused:
             self._refused(signal, now)
         elif signal.retry_after is not None and signal.retry_after > 0:
@@ -203,7 +207,7 @@ class Governor:
         if self._next_slot > now:
             hold = longer(hold, self._next_slot - now, f"one request per {self._spacing:g} s")
         open_requests = len(self._account.open)
-        if open_requests >= self._concurrency.limit:
+        if open_requests >= min(self._concurrency.limit, self._learning.most_open):
             hold = longer(hold, math.inf, f"{open_requests} requests are open")
         elif now < self._paused_until + _RAMP and open_requests >= self._ramp_limit:
             hold = longer(hold, self._paused_until + _RAMP - now, "a pause has just ended")
@@ -222,11 +226,12 @@ class Governor:
         self.admitted += 1
         return Ticket(number, now)
 
-    def _hear(self, window: WindowSignal, now: float) -> None:
+    def _hear(self, window: WindowSignal, now: float, evidence: str) -> None:
         gate = self._account.hear(window, now)
         if gate is None:
             return
         self._figures = True
+        self._learning.told(gate, evidence or "the headers of an answer")
         told = gate.told(now)
         if told is not None:
             self._ledger.hear(told)
@@ -242,6 +247,10 @@ class Governor:
         self._incident = True
         self._refused_at = now
         self._account.doubt()
+        account = self._account
+        inferred = self._learning.refused(signal, account.oldest_sent(now), now, len(account.open))
+        if inferred is not None:
+            self._hear(inferred, now, f"{INFERRED}{reason}")
         self._concurrency.refused()
         hour = self._account.hour(signal) if signal.retry_after is None else None
         if hour is None:
@@ -250,7 +259,7 @@ class Governor:
         oldest = self._account.oldest_end(hour, now)
         seconds = self._refusals.refused_by_the_hour(now, self._clock.now(), oldest, hour)
         # The window is spent whatever our log says, and after the wait a probe may go whatever our log says.
-        self._hear(WindowSignal(seconds=hour, remaining=0, resets_in=seconds), now)
+        self._hear(WindowSignal(seconds=hour, remaining=0, resets_in=seconds), now, reason)
         self.pause(seconds, reason)
 
     def _pause(self, seconds: float, reason: str) -> None:
@@ -301,3 +310,10 @@ class Governor:
     def _wake(self) -> None:
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
+
+
+def _as_promised(window: WindowSignal, retry_after: float) -> WindowSignal:
+    """The window of a refusal: it has room when the wait is over, which the server has rounded up already."""
+    if window.resets_in is not None and window.resets_in > retry_after:
+        return window
+    return structs.replace(window, resets_in=max(0.0, retry_after - GUARD))

@@ -1,0 +1,105 @@
+"""What is found out about a credential's windows while asking, and how carefully to ask until it is known."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from harvester.contracts import Clock
+from harvester.governor.gate import Gate
+from harvester.governor.inference import infer
+from harvester.governor.learned import Learned
+from harvester.governor.window import EXACT
+from harvester.model import RateSignal, WindowSignal
+
+_CAREFUL = 3
+"""Open requests at most where no limit is known: so many are refused at most when one is met."""
+
+_TRUSTED = 1000  # answers without a refusal, after which more may be open, one for every …
+_STEP = 100  # … answers more
+
+_STALE = timedelta(days=30)
+"""A limit that was only inferred may have been another program's doing: it is found out again some time."""
+
+INFERRED = "inferred from "
+
+
+class Learning:
+    """The lessons of one credential."""
+
+    def __init__(
+        self, clock: Clock, *, declared: bool, learned: Sequence[Learned], teach: Callable[[Learned], None] | None
+    ) -> None:
+        """*declared*: the budget names windows, and they are taken to be all. *teach* is told of every new lesson."""
+        self._clock = clock
+        self._teach = teach
+        self._declared = declared
+        self._known = {(lesson.seconds, lesson.unit): (lesson.limit, lesson.kind) for lesson in learned}
+        self._careful = not declared and not learned
+        self._accepted: deque[tuple[float, float]] = deque(maxlen=EXACT)
+        self._row = 0  # answers since the last refusal
+
+    @property
+    def most_open(self) -> int:
+        """How many requests may be open while the limits are being found out."""
+        if not self._careful:
+            return EXACT
+        return _CAREFUL + max(0, self._row - _TRUSTED) // _STEP
+
+    def answered(self, admitted: float, now: float) -> None:
+        """A request was accepted."""
+        self._row += 1
+        if not self._declared:
+            self._accepted.append((admitted, now))
+
+    def told(self, gate: Gate, evidence: str) -> None:
+        """An answer told of the window *gate*."""
+        if gate.feedback.remaining is not None and gate.limit is not None:
+            self._careful = False  # its figures keep us from being refused
+        if gate.seconds is None or (gate.told_limit is None and gate.kind == "unknown"):
+            return
+        key, fact = (gate.seconds, gate.unit), (gate.told_limit, gate.kind)
+        if self._known.get(key) == fact:
+            return
+        self._known[key] = fact
+        if self._teach is None:
+            return
+        wall, now = self._clock.now(), self._clock.monotonic()
+        self._teach(
+            Learned(
+                seconds=gate.seconds,
+                limit=gate.told_limit,
+                unit=gate.unit,
+                kind=gate.kind,
+                phase=None if gate.began is None else wall.timestamp() - (now - gate.began),
+                phase_within=0.0 if gate.began is None else gate.began_within,
+                evidence=evidence,
+                at=wall,
+            )
+        )
+
+    def refused(self, signal: RateSignal, sent: float, now: float, open_requests: int) -> WindowSignal | None:
+        """The window behind a refusal that names none; None: it names one, or too little is known.
+
+        Where the budget declares windows they are believed: somebody else may use the credential (FAULTS Q07).
+        """
+        self._row = 0
+        named = any(window.limit is not None or window.remaining is not None for window in signal.windows)
+        if self._declared or named or signal.retry_after is None:
+            return None
+        if len(self._accepted) == self._accepted.maxlen:
+            return None  # the beginning is not remembered
+        guess = infer(self._accepted, sent, now, signal.retry_after, beside=max(0, open_requests - 1))
+        if guess is None:
+            return None
+        limit = guess.limit
+        known, _ = self._known.get((guess.seconds, "requests"), (None, ""))
+        if known is not None and limit >= known:
+            limit = max(1, known - 1)  # so many were too many
+        return WindowSignal(seconds=guess.seconds, limit=limit)
+
+
+def still_good(lessons: Sequence[Learned], now: datetime) -> list[Learned]:
+    """*lessons* without inferred ones that are too old to be kept to."""
+    return [each for each in lessons if not each.evidence.startswith(INFERRED) or now - each.at < _STALE]
