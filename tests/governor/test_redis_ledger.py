@@ -14,12 +14,14 @@ from harvester.clock import SystemClock, SystemRng
 from harvester.contracts import Clock
 from harvester.errors import ConfigError, QuotaExhausted, StorageError, WaitError
 from harvester.governor.governor import Governor
-from harvester.governor.ledger import Ended, News, Opened, Released, Unknown
+from harvester.governor.ledger import Ended, Heard, News, Opened, Paused, Released, Unknown
 from harvester.governor.ledger import redis as redis_ledger
 from harvester.governor.ledger.entries import Entry
+from harvester.governor.ledger.reading import Journal
 from harvester.governor.ledger.redis import RedisLedger, open_redis_ledger
+from harvester.governor.ledger.store_reading import read_store
 from harvester.governor.ledger.turn import ROWS, SCRIPT, Outcome, Turn, keys, outcome
-from harvester.model import Budget, Window
+from harvester.model import Budget, Window, WindowSignal
 from tests.fakes.clock import FastClock
 from tests.fakes.quota_stores import KINDS, Store, binary
 
@@ -444,6 +446,33 @@ async def test_a_lease_is_renewed_while_a_request_takes_its_time(
     await asyncio.sleep(0.5)
     assert [type(item) for item in await heard(other)] == [Opened]
     assert number is not None
+
+
+async def test_a_reader_sees_what_is_spent_open_paused_and_told_and_changes_nothing(
+    store: Store, machine: Machine
+) -> None:
+    ledger = await machine.join(store)
+    done, under_way = await send(ledger), await send(ledger)
+    assert done is not None
+    ledger.hear(WindowSignal(seconds=60.0, limit=20, remaining=18, resets_in=30.0))
+    ledger.end(done, 1234, heard=True)
+    ledger.pause(60.0, "429")
+    await asyncio.sleep(0.05)
+    before = store.ask("DEBUG", "DIGEST")
+    journal = await asyncio.to_thread(read_store, store.url, "key")
+    assert [type(item) for item in journal.news] == [Opened, Heard, Ended, Paused]
+    assert journal.news[0] == Opened(under_way or 0, journal.news[0].age)  # type: ignore[union-attr]
+    (told,) = journal.told
+    assert (told.signal.remaining, told.signal.resets_in) == (18, 30.0)
+    assert 0.0 <= told.age < 5.0
+    assert store.ask("DEBUG", "DIGEST") == before
+
+
+def test_a_reader_of_an_empty_store_sees_nothing_and_of_a_silent_one_says_so(store: Store) -> None:
+    assert read_store(store.url, "key") == Journal()
+    store.kill()
+    with pytest.raises(StorageError, match="cannot be read"):
+        read_store(store.url, "key")
 
 
 async def test_what_is_unknown_is_told_with_its_age(store: Store, machine: Machine) -> None:

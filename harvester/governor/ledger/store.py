@@ -31,12 +31,17 @@ class Silent(Exception):
     """No answer, or one that only says "later". The turn may have been done."""
 
 
+def where_is(url: str) -> str:
+    """*url* for people: without the password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"
+
+
 class QuotaStore:
     """The journal of one credential on the server at *url*. Connects when first asked, and again when need be."""
 
     def __init__(self, url: str, credential_id: str) -> None:
-        parts = urlsplit(url)
-        self.where = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"  # for people; without the password
+        self.where = where_is(url)
         self._keys = keys(credential_id)
         self._client = Redis.from_url(
             url,

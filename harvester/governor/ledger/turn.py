@@ -179,7 +179,7 @@ class Turn(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """An entry of another process."""
+    """An entry of the journal."""
 
     number: int  # of the send, for one that was opened; else of nothing
     entry: Entry
@@ -214,11 +214,12 @@ def outcome(reply: list[object]) -> Outcome:
         opened=opened == 1,
         more=more == 1,
         lost=lost == 1,
-        rows=[_row(_text(row)) for row in rows],
+        rows=[row_of(_text(row)) for row in rows],
     )
 
 
-def _row(text: str) -> Row:
+def row_of(text: str) -> Row:
+    """The entry that a member of the journal stands for."""
     _, _, kind, ref, at, size, what = text.split("|", 6)
     return Row(int(ref), Entry(kind, int(ref), int(at) / 1e6, int(size), text=what))
 
