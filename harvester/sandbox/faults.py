@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from harvester.sandbox.fault_kinds import KINDS, Effect
+from harvester.sandbox.registry import simulator_names
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -79,8 +80,12 @@ def parse_rules(text: bytes) -> list[Rule]:
         rules = msgspec.json.decode(text, type=list[Rule])
     except msgspec.DecodeError as exc:
         raise FaultError(f"not a list of fault rules: {exc}") from exc
+    known = simulator_names()
     for rule in rules:
         _Live(rule)
+        if rule.match.provider and rule.match.provider not in known:
+            # It would be in force and never fire.
+            raise FaultError(f"fault '{rule.fault}': no provider '{rule.match.provider}', only {', '.join(known)}")
     return rules
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from harvester.sandbox.settings import Settings
@@ -16,18 +16,27 @@ def load_simulators(settings: Settings) -> dict[str, Simulator]:
 
     Raises ``ValueError`` when *settings* hold options for a simulator that does not exist, or wrong ones.
     """
-    package = __package__ or "harvester.sandbox"
-    path = importlib.import_module(package).__path__
-    found: dict[str, Simulator] = {}
-    for module in pkgutil.iter_modules(path):
-        factory = getattr(importlib.import_module(f"{package}.{module.name}"), "SIMULATOR", None)
-        if factory is not None:
-            simulator = cast("Callable[[Settings], Simulator]", factory)(settings)
-            found[simulator.name] = simulator
+    made = (factory(settings) for factory in _factories().values())
+    found = {simulator.name: simulator for simulator in made}
     for name in settings.options:
         if name not in found:
             raise ValueError(f"options for '{name}', but the simulators are {', '.join(sorted(found))}")
     return dict(sorted(found.items()))
+
+
+def simulator_names() -> Sequence[str]:
+    """The simulators there are, sorted: each is named like its file."""
+    return sorted(_factories())
+
+
+def _factories() -> Mapping[str, Callable[[Settings], Simulator]]:
+    package = __package__ or "harvester.sandbox"
+    found = {}
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        factory = getattr(importlib.import_module(f"{package}.{module.name}"), "SIMULATOR", None)
+        if factory is not None:
+            found[module.name] = cast("Callable[[Settings], Simulator]", factory)
+    return found
 
 
 def client_source(simulator: Simulator, url: str, identity_url: str) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ import pytest
 
 from harvester.sandbox.exchange import Reply, Sandbox
 from harvester.sandbox.faults import Asked, FaultError, Faults, fits_resource, parse_rules
+from harvester.sandbox.registry import load_simulators, simulator_names
 from harvester.sandbox.settings import Settings
 from tests.fakes.clock import FakeClock, JumpingClock
 
@@ -32,6 +33,17 @@ def statuses(subject: Faults, count: int, one: Asked | None = None) -> list[int]
 def test_unknown_faults_are_refused_with_the_list_of_known_ones() -> None:
     with pytest.raises(FaultError, match=r"unknown fault 'teapot'.*429:none.*cut:len.*token:ttl"):
         faults({"fault": "teapot"})
+
+
+def test_a_rule_for_a_provider_that_does_not_exist_is_refused_with_the_known_ones() -> None:
+    """It would be in force and never fire."""
+    with pytest.raises(FaultError, match=r"no provider 'sparc', only centris, .*ims, .*spark"):
+        faults({"fault": "status:503", "match": {"provider": "sparc"}})
+
+
+def test_each_simulator_is_named_like_its_file() -> None:
+    """Rules are checked by the names of the files, before any simulator is made."""
+    assert list(load_simulators(Settings(records=1))) == simulator_names()
 
 
 @pytest.mark.parametrize(
