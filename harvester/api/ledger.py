@@ -12,6 +12,7 @@ from harvester.config.check import check_quota
 from harvester.config.schema import Config
 from harvester.errors import ConfigError
 from harvester.governor.ledger import Ledger, MemoryLedger, SqliteLedger
+from harvester.governor.ledger.reading import Journal, read_journal
 from harvester.model import Budget
 from harvester.store import layout
 
@@ -50,9 +51,25 @@ async def open_ledger(config: Config, identity: str, budget: Budget, ports: Port
         async with open_redis_ledger(url, identity, ports.clock, ports.rng, budget, share=share) as shared:
             yield shared
     else:
-        path = Path(layout.state_directory(PurePath(config.out)) / "quota.sqlite")
-        ledger = SqliteLedger(path, identity, ports.clock)
+        ledger = SqliteLedger(Path(layout.quota_file(PurePath(config.out))), identity, ports.clock)
         try:
             yield ledger
         finally:
             ledger.close()
+
+
+def look_into_ledger(config: Config, identity: str, ports: Ports) -> Journal:
+    """What is on record of the credential *identity*, read without disturbing anybody.
+
+    Raises:
+        ConfigError: see ``quota_url``.
+        StorageError: the ledger is there, but cannot be read.
+    """
+    url = quota_url(config, ports)
+    if not ports.keeps_state:
+        return Journal()
+    if url is None:
+        return read_journal(Path(layout.quota_file(PurePath(config.out))), identity, ports.clock.now().timestamp())
+    from harvester.governor.ledger.store_reading import read_store  # noqa: PLC0415
+
+    return read_store(url, identity)

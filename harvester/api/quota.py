@@ -9,12 +9,13 @@ from pathlib import Path, PurePath
 from msgspec import Struct
 
 from harvester.api.assembly import Setup, host_of, set_up
+from harvester.api.ledger import look_into_ledger
 from harvester.api.ports import Ports
 from harvester.config.check import check_config, check_source_names
 from harvester.config.schema import Config
 from harvester.config.secrets import SecretStore
 from harvester.governor.learned import Learned, forget, read_learned
-from harvester.governor.ledger.reading import Told, read_journal
+from harvester.governor.ledger.reading import Told
 from harvester.governor.picture import WindowPicture, picture
 from harvester.store import layout
 
@@ -57,7 +58,7 @@ class CredentialQuota(Struct, frozen=True, kw_only=True):
     told: tuple[TellingAnswer, ...]  # what answers said last of each window
     learned: tuple[Learned, ...]  # what is kept for later runs, with its evidence
     forgotten: int = 0  # lessons that this call dropped
-    elsewhere: bool = False  # spending is kept on a server, so *windows* show only what was learned
+    elsewhere: bool = False  # spending is kept on a server, shared with other containers
 
 
 class QuotaReport(Struct, frozen=True, kw_only=True):
@@ -71,14 +72,14 @@ class QuotaReport(Struct, frozen=True, kw_only=True):
 def quota(
     config: Config, *, sources: Sequence[str] = (), drop: bool = False, ports: Ports | None = None
 ) -> QuotaReport:
-    """Read the quota ledger of ``config.out``. Sends nothing, and does not disturb a harvest under way.
+    """Read the quota ledger of *config*. Sends nothing to providers, and does not disturb a harvest under way.
 
     Args:
         sources: names to restrict it to; (): all that are configured.
         drop: forget what was learned, and the limits that answers told. What was spent is never forgotten.
     Raises:
         ConfigError: with the path of the key. Only secrets that tell credentials apart are read.
-        StorageError: the ledger is there, but cannot be read.
+        StorageError: the ledger is there, but cannot be read; or the server that keeps it is not.
     """
     ports = ports or Ports()
     check_config(config)
@@ -88,22 +89,21 @@ def quota(
     for setup in [set_up(config, name) for name in sources or config.sources]:
         owners.setdefault(secrets.identity(setup.name, host_of(setup.origin)), []).append(setup)
     now = ports.clock.now()
-    ledger = Path(layout.quota_file(PurePath(config.out)))
     return QuotaReport(
         out=config.out,
         at=now,
         credentials=tuple(
-            _credential(ledger, identity, setups, now, drop=drop, elsewhere=config.quota is not None)
-            for identity, setups in owners.items()
+            _credential(config, identity, setups, now, ports, drop=drop) for identity, setups in owners.items()
         ),
     )
 
 
 def _credential(
-    ledger: Path, identity: str, setups: Sequence[Setup], now: datetime, *, drop: bool, elsewhere: bool
+    config: Config, identity: str, setups: Sequence[Setup], now: datetime, ports: Ports, *, drop: bool
 ) -> CredentialQuota:
+    ledger = Path(layout.quota_file(PurePath(config.out)))
     forgotten = forget(ledger, identity) if drop else 0
-    journal = read_journal(ledger, identity, now.timestamp())
+    journal = look_into_ledger(config, identity, ports)
     learned = read_learned(ledger, identity)
     seen = picture(setups[0].budget, journal.news, learned)
     return CredentialQuota(
@@ -116,7 +116,7 @@ def _credential(
         told=tuple(_told(told, now) for told in journal.told),
         learned=learned,
         forgotten=forgotten,
-        elsewhere=elsewhere,
+        elsewhere=config.quota is not None,
     )
 
 

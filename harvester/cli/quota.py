@@ -76,7 +76,7 @@ def _write(credential: CredentialQuota, report: QuotaReport, console: Console) -
     under_way = f", {units.count(credential.open)} requests under way" if credential.open else ""
     write_line(console, f"{', '.join(credential.sources)}: {credential.credential}{under_way}", "bold")
     if credential.elsewhere:
-        write_line(console, "What is spent is kept on the quota server; the windows below show what is known here.")
+        write_line(console, "What is spent is kept on the quota server, shared with other containers.")
     if credential.paused_until is not None:
         left = units.countdown((credential.paused_until - report.at).total_seconds())
         until = f"until {_clock(credential.paused_until, report.at)}, {left} left"

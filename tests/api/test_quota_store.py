@@ -10,6 +10,7 @@ import pytest
 import redis
 
 import harvester
+from harvester.api.quota import quota
 from harvester.errors import ConfigError
 from harvester.governor.ledger import redis as redis_ledger
 from harvester.sandbox.exchange import Sandbox
@@ -76,3 +77,13 @@ def journal_length(store: Store) -> int:
             for name in client.scan_iter(match="harvester:*:journal")
             for kind in (member.split(b"|")[2] for member in client.zrange(name, 1, -1))
         )
+
+
+async def test_quota_shows_what_is_spent_of_the_store(sandbox: Sandbox, tmp_path: Path, store: Store) -> None:
+    """Also in a container that has not sent anything yet."""
+    hour = "sources.ims.budget={ windows = [{ requests = 100000, seconds = 3600 }] }"
+    await harvester.run(container(sandbox, tmp_path, "one", f"quota={store.url}", hour), sources=ONLY_IMS)
+    other = container(sandbox, tmp_path, "other", f"quota={store.url}", hour)
+    (credential,) = (await asyncio.to_thread(quota, other, sources=ONLY_IMS)).credentials
+    assert credential.elsewhere
+    assert {window.seconds: window.used for window in credential.windows}[3600.0] == len(sandbox.log.of("ims"))
