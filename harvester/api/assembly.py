@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path, PurePath
 
 from harvester import providers
 from harvester.api.ledger import open_ledger, quota_url
@@ -19,9 +20,11 @@ from harvester.contracts import Auth, Sink, Transport
 from harvester.engine.source import Blueprint, Source
 from harvester.errors import ConfigError
 from harvester.governor.governor import Governor
+from harvester.governor.learned import keep_learned, read_learned
 from harvester.governor.meter import Meter
 from harvester.model import Budget, Request, Response
 from harvester.provider import Provider, SourceFacts
+from harvester.store import layout
 from harvester.wire.lanes import Lanes
 from harvester.wire.limits import Timeouts
 from harvester.wire.metered import Metered
@@ -162,6 +165,7 @@ def host_of(origin: Origin) -> str:
 async def _governor(config: Config, chosen: Chosen, ports: Ports, meter: Meter, opened: AsyncExitStack) -> Governor:
     setup = chosen.setup
     ledger = await opened.enter_async_context(open_ledger(config, chosen.identity, setup.budget, ports))
+    lessons = Path(layout.quota_file(PurePath(config.out)))
     governor = Governor(
         setup.budget,
         ports.clock,
@@ -169,7 +173,11 @@ async def _governor(config: Config, chosen: Chosen, ports: Ports, meter: Meter, 
         source=setup.name,
         ledger=ledger,
         sink=meter,
+        max_wait=config.max_wait,
+        ends_in=config.deadline,
         default_pause=setup.provider.default_pause,
+        learned=read_learned(lessons, chosen.identity) if ports.keeps_state else (),
+        teach=partial(keep_learned, lessons, chosen.identity) if ports.keeps_state else None,
     )
     meter.read(governor.usage)
     return governor

@@ -58,10 +58,11 @@ class Governor:
         ledger: Ledger | None = None,
         sink: Sink | None = None,
         max_wait: float | None = None,
+        ends_in: float | None = None,
         default_pause: float = 1.0,
         spacing: float = 0.0,
         learned: Sequence[Learned] = (),
-        teach: Callable[[Learned], None] | None = None,
+        teach: Callable[[Learned], object] | None = None,
     ) -> None:
         """A governor that has sent nothing, but knows what *ledger* knows.
 
@@ -70,6 +71,7 @@ class Governor:
             source: names the source in events.
             ledger: closed by whoever opened it; None: in memory.
             max_wait: seconds a request may have to wait; None: as long as it takes.
+            ends_in: seconds from now after which nothing is sent any more: it need not be waited for; None: no end.
             default_pause: seconds of silence after a refusal that names none; doubles up to a minute.
             spacing: seconds at least between two admissions, to pace bursts; 0: none.
             learned: what earlier runs learned of the windows.
@@ -78,7 +80,7 @@ class Governor:
         self._clock = clock
         self._source = source
         self._ledger: Ledger = ledger if ledger is not None else MemoryLedger()
-        self._notices = Notices(clock, name=name, source=source, sink=sink, max_wait=max_wait)
+        self._notices = Notices(clock, name=name, source=source, sink=sink, max_wait=max_wait, ends_in=ends_in)
         self._spacing = spacing
         self._account = Account(budget)
         lessons = still_good(learned, clock.now())

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from harvester.errors import StorageError
 from harvester.governor.ledger.file import open_existing, open_file
 from harvester.model import WindowSignal
 
@@ -63,20 +64,16 @@ def read_learned(path: Path, credential_id: str) -> tuple[Learned, ...]:
     return tuple(lessons)
 
 
-def keep_learned(path: Path, credential_id: str, lesson: Learned, *, wall: float) -> bool:
-    """Write *lesson* in place of the earlier one about the same window. False: it could not be written.
-
-    Args:
-        wall: seconds since 1970, see ``open_file``.
-    """
+def keep_learned(path: Path, credential_id: str, lesson: Learned) -> bool:
+    """Write *lesson* in place of the earlier one about the same window. False: it could not be written."""
     try:
-        with closing(open_file(path, wall).db) as db:
+        with closing(open_file(path, lesson.at.timestamp()).db) as db:
             db.execute(_TABLE)
             db.execute(
                 "INSERT OR REPLACE INTO learned VALUES (?, ?, ?, ?)",
                 (credential_id, lesson.unit, lesson.seconds, msgspec.json.encode(lesson).decode()),
             )
-    except Exception:
+    except (sqlite3.Error, StorageError):
         return False
     return True
 

@@ -29,7 +29,7 @@ class Learning:
     """The lessons of one credential."""
 
     def __init__(
-        self, clock: Clock, *, declared: bool, learned: Sequence[Learned], teach: Callable[[Learned], None] | None
+        self, clock: Clock, *, declared: bool, learned: Sequence[Learned], teach: Callable[[Learned], object] | None
     ) -> None:
         """*declared*: the budget names windows, and they are taken to be all. *teach* is told of every new lesson."""
         self._clock = clock

@@ -18,23 +18,39 @@ _WORTH_TELLING = 1.0
 class Notices:
     """Tells of the waits of one credential."""
 
-    def __init__(self, clock: Clock, *, name: str, source: str, sink: Sink | None, max_wait: float | None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        name: str,
+        source: str,
+        sink: Sink | None,
+        max_wait: float | None,
+        ends_in: float | None = None,
+    ) -> None:
+        """*max_wait*, *ends_in*: seconds that anyone waits at most, and until the run ends whatever happens."""
         self._clock = clock
         self._name = name
         self._source = source
         self._sink = sink
-        self._max_wait = max_wait
+        self._max_wait = math.inf if max_wait is None else max_wait
+        self._ends_at = math.inf if ends_in is None else clock.monotonic() + ends_in
         self._told_until = -math.inf  # end of the wait that was told last, monotonic
 
     def check(self, hold: Hold) -> None:
         """Raises ``QuotaExhausted`` when *hold* is certainly longer than the caller is willing to wait."""
-        if self._max_wait is None or hold.known <= self._max_wait:
+        left = self._ends_at - self._clock.monotonic()
+        if hold.known <= min(self._max_wait, left):
             return
         resets_at = self._clock.now() + timedelta(seconds=hold.known)
+        bound = (
+            f"longer than the {self._max_wait:,.0f} s allowed"
+            if self._max_wait <= left
+            else f"and the deadline is in {max(0.0, left):,.0f} s"
+        )
         raise QuotaExhausted(
-            f"{self._name}: {hold.reason}; the next request may go in {hold.known:,.0f} s, longer than the "
-            f"{self._max_wait:,.0f} s allowed. Finished pages are saved. Run the same command again after "
-            f"{resets_at:%Y-%m-%d %H:%M:%S} UTC to go on from there.",
+            f"{self._name}: {hold.reason}; the next request may go in {hold.known:,.0f} s, {bound}. Finished pages "
+            f"are saved. Run the same command again after {resets_at:%Y-%m-%d %H:%M:%S} UTC to go on from there.",
             resets_at=resets_at,
         )
 

@@ -552,6 +552,19 @@ async def test_a_pause_beyond_what_the_caller_allows_ends_every_waiter(clock: Fa
     assert [waiter.result() for waiter in waiters] == ["QuotaExhausted"] * 3
 
 
+async def test_a_wait_beyond_the_deadline_need_not_be_waited_for(clock: FakeClock) -> None:
+    """FAULTS S04: the run ends now, and says when there is quota again."""
+    gate = Governor(
+        Budget(windows=(Window(seconds=60, requests=1),)), clock, name="Lakeside", source="lakeside", ends_in=100.0
+    )
+    await send_now(gate)
+    clock.advance(60.0)
+    await send_now(gate)  # 40 s are left, and the next slot is 60 s away
+    with pytest.raises(QuotaExhausted, match=r"in 60 s, and the deadline is in 40 s.*12:02:00 UTC") as caught:
+        await gate.admit()
+    assert caught.value.resets_at == datetime(2026, 3, 1, 12, 2, 0, tzinfo=UTC)
+
+
 async def _outcome(admission: Awaitable[object]) -> str:
     try:
         await admission
