@@ -6,7 +6,7 @@
   when the attempts or the retry budget are spent.
 * ``GiveUpError``: repeating cannot help this resource, run or directory.
 
-``exit_status`` is the status of the command line (sysexits.h where it has one; DESIGN of the CLI).
+``exit_status`` is the status of the command line (that of sysexits.h where it has one for the case).
 Messages never hold headers, bodies or credentials: URLs are redacted before they get here.
 """
 
@@ -189,9 +189,3 @@ class Locked(GiveUpError):
     """Another process is writing to the same place."""
 
     exit_status = 79
-
-
-class Interrupted(GiveUpError):
-    """A signal or the caller ended the run; it is resumable. 130: SIGINT, 143: SIGTERM."""
-
-    exit_status = 130

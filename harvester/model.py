@@ -234,6 +234,3 @@ class RateSignal(Struct, frozen=True, kw_only=True):
     retry_after: float | None = None  # seconds; nothing may be sent before
     windows: tuple[WindowSignal, ...] = ()
     evidence: str = ""  # the header or text it was read from, for ``quota`` and the logs; no secret
-
-
-NO_SIGNAL = RateSignal()

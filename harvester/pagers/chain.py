@@ -19,7 +19,6 @@ MAX_EMPTY = 20  # empty pages with a link in a row (FAULTS P05)
 MAX_REPEATS = 3  # times the same rows may come again under a new link (FAULTS P03)
 
 EVERYTHING = frozenset({"filter", "expand"})
-NOTHING: frozenset[str] = frozenset()
 
 
 class _State(Struct, frozen=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""Where everything lies on disk: pure functions from names to paths (DESIGN, section 4).
+"""Where everything lies on disk: pure functions from names to paths.
 
 Names come from the configuration and, for open resources, from a server's metadata. Only an allow-list of them
 becomes a path, so nothing is ever written outside the output root (FAULTS M03).
@@ -49,7 +49,6 @@ class ShardKind(StrEnum):
     PART = "part"  # records, as the provider wrote them
     DELETED = "deleted"  # tombstones
     QUARANTINE = "quarantine"  # records that could not be taken, with the reason
-    SETS = "sets"  # replaced relation sets
 
 
 def resource_directory(out: PurePath, source: str, resource_dirname: str) -> PurePath:

@@ -115,8 +115,7 @@ def stray_files(fs: Fs, run_dir: PurePath, shards: Iterable[ShardEntry]) -> tupl
 class KeyDigest:
     """The digest of a set of keys, whatever their order: the sum of their SHA-256, modulo 2^256.
 
-    Give each key once: a sum, unlike an exclusive or, also notices one that was given twice. Digests of disjoint
-    sets merge into that of their union. Costs about 1 µs a key.
+    Give each key once: a sum, unlike an exclusive or, also notices one that was given twice. Costs about 1 µs a key.
     """
 
     def __init__(self) -> None:
@@ -135,11 +134,6 @@ class KeyDigest:
         """Add keys by their ``fingerprint``, where that is at hand."""
         self.number += len(prints)
         self._sum += sum([int.from_bytes(each, "big") for each in prints])
-
-    def merge(self, other: KeyDigest) -> None:
-        """Add all keys of *other*."""
-        self.number += other.number
-        self._sum += other._sum
 
     def hexdigest(self) -> str:
         """64 hexadecimal digits; all zero for no keys."""

@@ -78,7 +78,6 @@ class ShardFile:
         self._first: str | None = None
         self._last: str | None = None
         self.rows = 0
-        self.plain_bytes = 0  # before compression
         self.disk_bytes = 0  # written so far; a compressor holds back up to some 100 KiB
         self._file = fs.create(self._part)
 
@@ -86,7 +85,6 @@ class ShardFile:
         """Append *rows* lines; each chunk ends in a line feed."""
         for chunk in chunks:
             self._put(self._compressor.compress(chunk))
-            self.plain_bytes += len(chunk)
         self.rows += rows
         if self._first is None:
             self._first = first_ts

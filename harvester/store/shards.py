@@ -24,8 +24,7 @@ __all__ = ["Compression", "ShardEntry", "ShardWriter", "read_lines"]
 _OUTSTANDING = 2
 _TARGET = 128 << 20
 
-_Sealed = tuple[ShardEntry, int]  # with its bytes before compression
-_Job = Callable[[], _Sealed | None]
+_Job = Callable[[], ShardEntry | None]
 
 
 class ShardWriter:
@@ -81,27 +80,15 @@ class ShardWriter:
         self._done = 0  # jobs finished, failed or dropped
         self._progress = asyncio.Event()  # set, then replaced, whenever a job ends
         self._failure: BaseException | None = None
-        self._rows = 0  # accepted, not yet returned by seal()
-        self._plain_bytes = 0
-        self._sealed: list[_Sealed] = []  # not yet returned by seal()
+        self._sealed: list[ShardEntry] = []  # not yet returned by seal()
         # Changed by the one running job; read on the loop's thread for estimates, or while no job runs:
         self._shard: ShardFile | None = None
 
     @property
-    def open_rows(self) -> int:
-        """Rows accepted since the last ``seal()``: what a crash now would fetch again."""
-        return self._rows
-
-    @property
-    def open_bytes(self) -> int:
-        """Bytes accepted since the last ``seal()``, before compression."""
-        return self._plain_bytes
-
-    @property
     def open_disk_bytes(self) -> int:
-        """What of them has reached the disk so far, an estimate: waiting writes are not counted."""
+        """Bytes since the last ``seal()`` that have reached the disk, an estimate: waiting writes are not counted."""
         shard = self._shard
-        return (shard.disk_bytes if shard else 0) + sum(entry.bytes for entry, _ in self._sealed)
+        return (shard.disk_bytes if shard else 0) + sum(entry.bytes for entry in self._sealed)
 
     async def write(self, chunks: Sequence[bytes], rows: int, first_ts: str | None, last_ts: str | None) -> None:
         """Append *rows* records.
@@ -117,8 +104,6 @@ class ShardWriter:
         while len(self._jobs) + self._running >= _OUTSTANDING and not self._failure:
             await self._progress.wait()
         self._refuse_failed()
-        self._rows += rows
-        self._plain_bytes += sum(map(len, chunks))
         self._hand_over(lambda: self._write(chunks, rows, first_ts, last_ts))
 
     async def seal(self) -> tuple[ShardEntry, ...]:
@@ -135,10 +120,7 @@ class ShardWriter:
             await self._finished(self._hand_over(self._seal))
             self._refuse_failed()
         sealed, self._sealed = self._sealed, []
-        for entry, plain_bytes in sealed:
-            self._rows -= entry.rows
-            self._plain_bytes -= plain_bytes
-        return tuple(entry for entry, _ in sealed)
+        return tuple(sealed)
 
     async def abandon(self) -> None:
         """Drop waiting writes, close and remove the open ``.part`` file; the writer is of no further use.
@@ -180,7 +162,7 @@ class ShardWriter:
         else:
             future.add_done_callback(self._ended)
 
-    def _ended(self, future: asyncio.Future[_Sealed | None]) -> None:
+    def _ended(self, future: asyncio.Future[ShardEntry | None]) -> None:
         if future.cancelled():
             self._end(StorageError(f"{self._directory}: writing of walk {self._walk} was cut off."))
         elif (failure := future.exception()) is not None:
@@ -207,7 +189,9 @@ class ShardWriter:
 
     # -------------------------------------------------------------- in the executor's thread, one at a time
 
-    def _write(self, chunks: Sequence[bytes], rows: int, first_ts: str | None, last_ts: str | None) -> _Sealed | None:
+    def _write(
+        self, chunks: Sequence[bytes], rows: int, first_ts: str | None, last_ts: str | None
+    ) -> ShardEntry | None:
         if self._shard is None:
             self._shard = ShardFile(self._fs, self._directory, self._free_name(), self._compression)
             self._number += 1
@@ -221,13 +205,13 @@ class ShardWriter:
             if not self._fs.exists(self._directory / name):
                 return name
 
-    def _seal(self) -> _Sealed | None:
+    def _seal(self) -> ShardEntry | None:
         shard = self._shard
         if shard is None:
             return None
         entry = shard.seal()  # a shard that fails here stays in place, to be abandoned
         self._shard = None
-        return entry, shard.plain_bytes
+        return entry
 
     def _discard(self) -> None:
         if self._shard is not None:

@@ -16,7 +16,7 @@ from harvester.governor.signals import (
     spark_signal,
     standard_signal,
 )
-from harvester.model import NO_SIGNAL, Headers, RateSignal, Response, WindowSignal
+from harvester.model import Headers, RateSignal, Response, WindowSignal
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DATE = "Sun, 01 Mar 2026 12:00:00 GMT"
@@ -118,7 +118,7 @@ def test_ims_reads_the_count_from_both_error_shapes() -> None:
 
 
 def test_ims_says_nothing_about_quota_on_success() -> None:
-    assert ims_signal(answer(200, b'{"value": []}'), NOW) == NO_SIGNAL
+    assert ims_signal(answer(200, b'{"value": []}'), NOW) == RateSignal()
 
 
 # ------------------------------------------------------------------ Centris
@@ -292,7 +292,7 @@ def test_a_refusal_without_retry_after_waits_for_the_reset_of_what_is_spent() ->
 
 
 def test_an_answer_without_fields_says_nothing() -> None:
-    assert standard_signal(answer(), NOW) == any_signal(answer(), NOW) == NO_SIGNAL
+    assert standard_signal(answer(), NOW) == any_signal(answer(), NOW) == RateSignal()
 
 
 # ------------------------------------------------------------------ unknown providers

@@ -16,14 +16,14 @@ from harvester.store.layout import Compression
 OUT = PurePosixPath("/data/out")
 
 
-def test_paths_are_those_of_the_design() -> None:
+def test_paths_are_those_that_readers_of_a_harvest_rely_on() -> None:
     run = layout.run_directory(OUT, "centris", "Property", "20260301T120000Z")
     assert str(run) == "/data/out/source=centris/resource=Property/run=20260301T120000Z"
     assert str(layout.log_directory(run, "w03")) == f"{run}/_log/w03"
     assert str(layout.manifest_path(run)) == f"{run}/_manifest.json"
     assert str(layout.state_directory(OUT)) == "/data/out/_harvester"
     assert layout.shard_name("part", "w03", 0, "3f9a1c2e", Compression.ZSTD) == "part-w03-00000-3f9a1c2e.ndjson.zst"
-    assert layout.shard_name("sets", "w1", 7, "3f9a1c2e", Compression.NONE) == "sets-w1-00007-3f9a1c2e.ndjson"
+    assert layout.shard_name("deleted", "w1", 7, "3f9a1c2e", Compression.NONE) == "deleted-w1-00007-3f9a1c2e.ndjson"
 
 
 @pytest.mark.parametrize(

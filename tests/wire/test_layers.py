@@ -21,7 +21,7 @@ from harvester.errors import (
     TokenRefused,
 )
 from harvester.events import Event, Requested
-from harvester.model import NO_SIGNAL, Action, RateSignal, Request, Response, Verdict
+from harvester.model import Action, RateSignal, Request, Response, Verdict
 from harvester.wire.authorized import Authorized
 from harvester.wire.counted import Counted
 from harvester.wire.governed import Governed
@@ -36,6 +36,7 @@ from tests.fakes.transport import ScriptedTransport, Step, answer
 
 ASK = Request(url="https://api.example.com/v1/Property", headers=(("Accept", "application/json"),))
 ORIGIN = Origin.parse("https://api.example.com/v1")
+QUIET = RateSignal()
 
 
 class NumberedAuth:
@@ -65,10 +66,10 @@ class NumberedAuth:
 
 
 def no_signal(response: Response, now: datetime) -> RateSignal:
-    return NO_SIGNAL
+    return RateSignal()
 
 
-def governed(script: list[Step], governor: FakeGovernor, signal: RateSignal = NO_SIGNAL) -> Governed[int]:
+def governed(script: list[Step], governor: FakeGovernor, signal: RateSignal = QUIET) -> Governed[int]:
     return Governed(ScriptedTransport(script), governor, lambda *_: signal, source="a", clock=FakeClock())
 
 

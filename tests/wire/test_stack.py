@@ -16,7 +16,7 @@ from harvester.contracts import Auth, Clock, Transport
 from harvester.errors import HarvesterError
 from harvester.events import Event, Repeated, Requested
 from harvester.governor.governor import Governor
-from harvester.model import NO_SIGNAL, Action, Budget, RateSignal, Request, Response, Verdict, Window
+from harvester.model import Action, Budget, RateSignal, Request, Response, Verdict, Window
 from harvester.wire.limits import Timeouts
 from harvester.wire.origin import Origin
 from harvester.wire.patience import Patience
@@ -39,7 +39,7 @@ def judge(response: Response) -> Verdict:
 
 def signals(response: Response, now: datetime) -> RateSignal:
     wait = response.headers.get("retry-after")
-    return RateSignal(retry_after=float(wait)) if wait else NO_SIGNAL
+    return RateSignal(retry_after=float(wait)) if wait else RateSignal()
 
 
 def built(
