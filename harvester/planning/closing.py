@@ -1,7 +1,7 @@
 """The closing delta of a full run: what changed since the instant before its first request. Pure.
 
 Rows that changed or were added behind the position of a walk are not met by it; the delta from the anchor,
-minus the provider's overlap, brings them (DESIGN of walks: full). It never brings an unchanged row that was
+minus the provider's overlap, brings them. It never brings an unchanged row that was
 shifted past an offset, which is why walks do not use bare offsets.
 """
 

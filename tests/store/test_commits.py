@@ -45,7 +45,7 @@ def test_commits_come_back_in_order_and_are_continued(fs: MemoryFs) -> None:
     assert walks(fs, PurePath("/out/none")) == ()
 
 
-def test_the_file_is_json_with_the_names_of_the_design(fs: MemoryFs) -> None:
+def test_the_file_is_json_with_the_names_that_later_runs_rely_on(fs: MemoryFs) -> None:
     made = commit(_log(fs), [seal(fs, [b"{}"])])
     document = msgspec.json.decode(fs.read(FIRST))
     assert document["commit_id"] == made.commit_id
