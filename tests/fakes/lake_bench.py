@@ -77,7 +77,7 @@ class Bench:
 
     @asynccontextmanager
     async def stream(self, resource: str) -> AsyncIterator[PageStream]:
-        """The pages of one resource, as a session gives them."""
+        """The pages of one resource, in a session that ends with the block and closes them."""
         source = self._source((resource,))
         blueprint = next(each for each in source.blueprints if each.resource.name == resource)
         failure: BaseException | None = None
