@@ -230,7 +230,7 @@ class _TokenAuth:
 
     def _later(self, exc: RepeatError, wait: float) -> WaitError:
         until = self._clock.now() + timedelta(seconds=wait)
-        doubt = "" if self._issues else " No token was had in this run: check token_url. If it is right, it is down."
+        doubt = "" if self._issues else " No token was had in this run: check token_url. If it is right, try later."
         return WaitError(
             f"No token can be had: {exc}{doubt} Finished pages are saved; run the same command again after "
             f"{until:%Y-%m-%d %H:%M} UTC.",

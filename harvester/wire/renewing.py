@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harvester.contracts import Auth, Transport
-from harvester.errors import ConnectionFailed, CredentialsRefused, TokenRefused
+from harvester.errors import ConfigError, ConnectionFailed, CredentialsRefused, TokenRefused
 from harvester.model import Request, Response
 from harvester.wire.authorized import Latch, refused
 
@@ -28,6 +28,7 @@ class Renewing:
 
         Raises:
             CredentialsRefused: the scheme cannot renew, or the renewed token is refused too.
+            ConfigError: the token URL is wrong; the path is that of its key.
             ConnectionFailed: tokens lapse faster than requests are admitted; nothing was sent.
         """
         renewed = False
@@ -38,6 +39,8 @@ class Renewing:
                 await self._auth.prepare()
             except CredentialsRefused as exc:
                 raise self._latch.close(exc) from exc.__cause__
+            except ConfigError as exc:
+                raise self._located(exc) from exc
             try:
                 return await self._inner.send(request)
             except TokenRefused as exc:
@@ -52,3 +55,10 @@ class Renewing:
                     raise self._latch.close(refused(self._source, str(exc).rstrip("."))) from exc
                 else:
                     renewed = True
+
+    def _located(self, error: ConfigError) -> ConfigError:
+        """*error* with its key's whole path: a scheme knows its keys, not the source that uses it."""
+        if not error.path or error.path.startswith("sources."):
+            return error
+        message = str(error).removeprefix(f"{error.path}: ")
+        return ConfigError(message, path=f"sources.{self._source}.{error.path}")

@@ -245,6 +245,17 @@ async def test_tokens_that_always_lapse_end_the_attempt() -> None:
     assert inner.requests == []
 
 
+async def test_a_wrong_token_url_is_named_by_the_whole_path_of_its_key() -> None:
+    class NoEndpoint(NumberedAuth):
+        async def prepare(self) -> None:
+            raise ConfigError("no token endpoint answers there", path="token_url")
+
+    layer, _ = chain([answer()], NoEndpoint())
+    with pytest.raises(ConfigError) as caught:
+        await layer.send(ASK)
+    assert str(caught.value) == "sources.a.token_url: no token endpoint answers there"
+
+
 async def test_nobody_waits_for_a_token_while_holding_an_admission() -> None:
     """With one slot, a token request through the same governor finishes: it is made before admission."""
     governor = FakeGovernor(in_flight=1)
