@@ -81,6 +81,7 @@ class World:
         self.figures: dict[str, float] = {}
         self.exchanges: list[Exchange] = []  # in the order of their ends
         self.pauses: list[Pause] = []
+        self._stalls: list[tuple[float, float]] = []  # when on the server's clock, and how long
         self.think = 0.0  # seconds the server takes for an answer, in the median; decided on arrival, told then
         self.sandbox: Sandbox
         self.machine: Machine
@@ -149,7 +150,22 @@ class World:
 
     def inside_a_pause(self) -> list[Exchange]:
         """Requests that a client which keeps to its pauses would not have sent."""
-        return [each for pause in self.pauses for each in self.exchanges if pause.told + GRACE <= each.at < pause.until]
+        spans = [(self._known_at(pause), pause.until) for pause in self.pauses]
+        return [each for each in self.exchanges if any(known <= each.at < until for known, until in spans)]
+
+    def _known_at(self, pause: Pause) -> float:
+        """From when on no request that was sent before the pause was told can arrive."""
+        known = pause.told + GRACE
+        for start, seconds in self._stalls:
+            if pause.told <= start < known:
+                known += seconds  # what was on its way stood still as well
+        return known
+
+    def stall(self, seconds: float) -> None:
+        """Nothing runs for *seconds* (FAULTS C03)."""
+        self._stalls.append((self.sandbox.elapsed, seconds))
+        self.loop.stall(seconds)
+        self.trace.note(f"stall of {seconds} s")
 
     def requests(self, provider: str) -> list[Entry]:
         """What the provider's log holds, in the order of arrival."""

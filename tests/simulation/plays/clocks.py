@@ -60,5 +60,4 @@ async def _disturb(world: World, chance: Random) -> None:
             world.machine.clock.jump(chance.choice(_JUMPS))
             world.trace.note(f"jump to {world.machine.clock.now()}")
         else:
-            world.loop.stall(_STALL)
-            world.trace.note("stall")
+            world.stall(_STALL)
