@@ -30,6 +30,7 @@ class Session:
     def __init__(self, sources: Sequence[Source], site: Site, tasks: TaskGroup) -> None:
         self._sources = {source.name: source for source in sources}
         self._site, self._tasks = site, tasks
+        self._streams: list[PageStream] = []
 
     def pages(self, source: str, resource: str) -> PageStream:
         """Every page of *resource*, from where the last committed page ended.
@@ -42,9 +43,16 @@ class Session:
             raise ArgumentError(f"there is no source {source!a}; there is {', '.join(sorted(self._sources))}")
         for blueprint in found.blueprints:
             if blueprint.resource.name == resource:
-                return PageStream(found, blueprint, found.blueprints, self._site, self._tasks)
+                stream = PageStream(found, blueprint, found.blueprints, self._site, self._tasks)
+                self._streams.append(stream)
+                return stream
         known = ", ".join(blueprint.resource.name for blueprint in found.blueprints)
         raise ArgumentError(f"the source {source} has no resource {resource!a} configured; there is {known}")
+
+    async def aclose(self) -> None:
+        """End every stream that was left early."""
+        for stream in self._streams:
+            await stream.aclose()
 
 
 @asynccontextmanager
@@ -87,10 +95,13 @@ async def open_session(
         async with assemble(config, chosen, ports=ports, sink=publish) as sources:
             failure: BaseException | None = None
             async with anyio.create_task_group() as tasks:
+                session = Session(sources, site, tasks)
                 try:
-                    yield Session(sources, site, tasks)
+                    yield session
                 except BaseException as error:
                     failure = error
+                finally:
+                    await session.aclose()
                 tasks.cancel_scope.cancel()
             if failure is not None:
                 # Outside the task group, which would wrap the caller's own exception.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import PurePath
@@ -145,13 +146,15 @@ class PageStream:
             sieve = Sieve(blueprint.resource, seen, KeyDigest())
             positions: dict[str, Position] = {}
             for walk in walks:
-                async for page in self._walk(walk, earlier, sieve, positions):
-                    yield page
+                async with aclosing(self._walk(walk, earlier, sieve, positions)) as pages:
+                    async for page in pages:
+                        yield page
             for walk in walks:
                 closing = blueprint.close(walk, positions[walk.id].anchor, positions[walk.id].reached)
                 if closing is not None:
-                    async for page in self._walk(closing, earlier, sieve, positions):
-                        yield page
+                    async with aclosing(self._walk(closing, earlier, sieve, positions)) as pages:
+                        async for page in pages:
+                            yield page
         self._ended = True
         await self.commit_through(None)
 
@@ -172,9 +175,10 @@ class PageStream:
         restarts = 0
         while True:
             try:
-                async for page in self._read(walk, pager, position, sieve):
-                    restarts = 0
-                    yield page
+                async with aclosing(self._read(walk, pager, position, sieve)) as pages:
+                    async for page in pages:
+                        restarts = 0
+                        yield page
                 return
             except CursorExpired:
                 restarts += 1

@@ -119,13 +119,18 @@ def test_the_head_of_every_record_is_found(fixture: Fixture) -> None:
 
 @pytest.mark.parametrize("fixture", PAGES, ids=labels(PAGES))
 def test_values_reach_the_page_byte_for_byte(fixture: Fixture) -> None:
-    """FAULTS D06: every number and every escape of a record is a piece of the body."""
+    """FAULTS D06: every number and every escape of a record is a piece of the body.
+
+    Except for the blanks between the tokens of a pretty-printed page, which go (FAULTS D01).
+    """
     provider = provider_for(fixture)
     resource = resource_of(provider, fixture.folder)
     if (fixture.stem == "scalar" and resource.key) or resource.private:
         pytest.skip("refused, or changed on purpose")
+    body = _without_blanks(fixture.body) if b"\n" in fixture.body else fixture.body
     for record in fixture.opened(provider, resource).records:
-        assert _without_stamp(record) in fixture.body
+        mine = _without_stamp(record)
+        assert (_without_blanks(mine) if body is not fixture.body else mine) in body
 
 
 @pytest.mark.parametrize("fixture", TOLD, ids=labels(TOLD))
@@ -224,3 +229,7 @@ def _without_stamp(record: Raw) -> bytes:
     text = re.sub(rb'^\{"_key":"(?:[^"\\]|\\.)*",?', b"", text)
     text = re.sub(rb'^\{"_masked":\[[^\]]*\],?', b"", text)
     return re.sub(rb'^\{"value":(.*)\}$', rb"\1", text)
+
+
+def _without_blanks(text: bytes) -> bytes:
+    return re.sub(rb'("(?:[^"\\]|\\.)*")|\s+', lambda found: found[1] or b"", text)
