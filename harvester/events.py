@@ -106,6 +106,15 @@ class ResourceFinished(ResourceEvent, frozen=True, kw_only=True, tag="resource_f
     seconds: float
 
 
+class Promised(SourceEvent, frozen=True, kw_only=True, tag="promised"):
+    """What the run of a source will need, by rehearsal, as earlier runs and the quota ledger tell."""
+
+    requests: int
+    bytes: int | None  # on the wire; None: not known
+    seconds: float  # from now until its last resource has ended
+    binding: str  # what will be waited for longest; "" when nothing
+
+
 class SourceFailed(SourceEvent, frozen=True, kw_only=True, tag="source_failed"):
     reason: str
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import PurePath
 
 import anyio
 
 from harvester.api.assembly import assemble, choose
 from harvester.api.ports import Ports
+from harvester.api.promise import promises_of
 from harvester.config.schema import Config
 from harvester.contracts import Clock, Sink
 from harvester.engine.resource_run import Outcome, Site
@@ -75,6 +78,9 @@ async def run(
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-store")
         held.callback(executor.shutdown)
         publish(RunStarted(at=ports.clock.now(), sources=names, out=str(out)))
+        foresee = partial(promises_of, config, chosen, ports, resources)
+        for event in await asyncio.get_running_loop().run_in_executor(executor, foresee):
+            publish(event)
         site = Site(
             out=out,
             fs=ports.fs,

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from harvester.api.assembly import Chosen, Setup, assemble, choose
 from harvester.api.ports import Ports
-from harvester.api.rehearsal import Job, Rehearsal, rehearse
+from harvester.api.rehearsal import MOST_REQUESTS, Job, Rehearsal, rehearse
 from harvester.api.selection import wanted_of
 from harvester.config.schema import Config
 from harvester.contracts import Transport
@@ -120,11 +120,15 @@ def plan_sources(
     *,
     resources: Sequence[str] = (),
     counts: Counts | None = None,
+    most: int = MOST_REQUESTS,
 ) -> tuple[PlannedSource, ...]:
-    """Plan *chosen* from what is on disk and from *counts*. Sends nothing; blocks while it rehearses."""
+    """Plan *chosen* from what is on disk and from *counts*. Sends nothing; blocks while it rehearses.
+
+    *most*: requests of one credential to rehearse one by one.
+    """
     drafts = [_draft(config, each, _wanted(each, resources), counts or {}, ports) for each in chosen]
     rehearsals = {
-        identity: _rehearse(config, [draft for draft in drafts if draft.chosen.identity == identity], ports)
+        identity: _rehearse(config, [draft for draft in drafts if draft.chosen.identity == identity], ports, most)
         for identity in {each.identity for each in chosen}
     }
     return tuple(_planned(draft, rehearsals[draft.chosen.identity]) for draft in drafts)
@@ -208,7 +212,7 @@ def _resource(
     return _Drafted(planned, job)
 
 
-def _rehearse(config: Config, drafts: Sequence[_Draft], ports: Ports) -> Rehearsal:
+def _rehearse(config: Config, drafts: Sequence[_Draft], ports: Ports, most: int) -> Rehearsal:
     """All sources of one credential at once, under the budget of the first: so they will run."""
     setup, identity = drafts[0].chosen.setup, drafts[0].chosen.identity
     now = ports.clock.now()
@@ -224,6 +228,7 @@ def _rehearse(config: Config, drafts: Sequence[_Draft], ports: Ports) -> Rehears
         journal=journal,
         learned=learned,
         default_pause=setup.provider.default_pause,
+        most=most,
     )
 
 

@@ -90,7 +90,7 @@ def rehearse(
     theatre = _Theatre(
         [_in_lots(job, lot) for job in jobs],
         _budget_in_lots(budget, lot),
-        Journal(_news_in_lots(journal.news, lot), journal.told if lot == 1 else ()),
+        Journal(_news_in_lots(_ended(journal.news), lot), journal.told if lot == 1 else ()),
         learned if lot == 1 else (),
         default_pause,
     )
@@ -193,6 +193,16 @@ class _Theatre:
         if not self._waits:
             return "", 0.0
         return max(self._waits, key=lambda reason: self._waits[reason]), sum(self._waits.values())
+
+
+def _ended(news: Sequence[News]) -> tuple[News, ...]:
+    """Requests that are under way count as ended now: in a rehearsal nobody else will ever end them."""
+    open_ones = {item.number for item in news if isinstance(item, Opened)}
+    open_ones -= {item.number for item in news if isinstance(item, Ended | Released)}
+    return tuple(
+        Ended(item.number, 0.0, 0, heard=True) if isinstance(item, Opened) and item.number in open_ones else item
+        for item in news
+    )
 
 
 # ------------------------------------------------------------------ lots

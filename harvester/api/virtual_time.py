@@ -12,17 +12,28 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+_MOST_TURNS = 3_000_000
+"""Turns of the loop after which it goes round in circles: a rehearsal that never ends would hold up its caller."""
+
+_SHORTEST = 1e-6
+"""Seconds a sleep takes at least: one that rounding makes nothing would be slept for ever."""
+
+
 class _Selector(selectors.SelectSelector):
     """Never blocks: where the loop would wait, its time jumps to the next timer."""
 
     loop: VirtualLoop
+    turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise RuntimeError("nothing can happen any more: no timer, no runnable task")
+        self.turns += 1
+        if timeout is None or self.turns > _MOST_TURNS:
+            # Said once: whoever clears up after the failure needs some more turns.
+            self.turns = -_MOST_TURNS
+            raise RuntimeError("the rehearsal does not come to an end")
         # Nothing outside takes part, so there is nothing to look for either; rounding must not make it spin.
         if timeout > 0:
-            self.loop.elapsed += max(timeout, 1e-6)
+            self.loop.elapsed += max(timeout, _SHORTEST)
         return []
 
 
@@ -52,7 +63,7 @@ class VirtualClock:
         return self._loop.elapsed
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, seconds))
+        await asyncio.sleep(max(_SHORTEST, seconds))
 
 
 def run_virtually(main: Callable[[VirtualClock], Coroutine[Any, Any, T]], start: datetime) -> T:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harvester.report import units
 from harvester.report.printable import printable
+from harvester.report.promises import promise_line
 from harvester.report.sheet import Sheet
 from harvester.report.tally import COMPLETE, Report, ResourceRow
 
@@ -79,6 +80,8 @@ def write_report(report: Report, console: Console) -> None:
         write_line(console, f"{failure.source} failed: {failure.reason}", "red")
     for warning in report.warnings:
         write_line(console, f"warning: {warning}", "yellow")
+    for promise in report.promises:
+        write_line(console, promise_line(promise))
     write_line(console, summary(report), "bold")
 
 

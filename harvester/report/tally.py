@@ -20,6 +20,7 @@ from harvester.events import (
     Waiting,
     Warned,
 )
+from harvester.report.promises import PromiseRow, Promises
 
 COMPLETE = "complete"
 
@@ -69,6 +70,7 @@ class Report(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]  # each once, in the order they came
     totals: Totals
     exit_status: int
+    promises: tuple[PromiseRow, ...] = ()  # of sources that had one and ran from beginning to end
 
     @property
     def complete(self) -> bool:
@@ -103,8 +105,10 @@ class Tally:
         self._waited_until: dict[str, datetime] = {}
         self._waits: dict[str, float] = {}
         self._end: RunFinished | None = None
+        self._promises = Promises()
 
     def __call__(self, event: Event) -> None:
+        self._promises(event)
         self._last = event.at if self._last is None else max(event.at, self._last)
         match event:
             case Requested():
@@ -150,6 +154,7 @@ class Tally:
                 quarantined=sum(row.quarantined for row in rows),
             ),
             exit_status=self._exit_status(rows, failures),
+            promises=self._promises.rows(),
         )
 
     def _exit_status(self, rows: tuple[ResourceRow, ...], failures: tuple[SourceFailure, ...]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harvester.api.rehearsal import Job, rehearse
-from harvester.governor.ledger.news import Ended, Paused
+from harvester.governor.ledger.news import Ended, Opened, Paused
 from harvester.governor.ledger.reading import Journal
 from harvester.model import Budget, Window
 from tests.api.promises import CASES, race
@@ -72,6 +72,13 @@ def test_what_is_spent_already_is_spent_in_the_rehearsal() -> None:
     spent = Journal(tuple(Ended(number, 20.0, 0, heard=False) for number in range(1, 16)))
     assert rehearse([job((1,) * 5)], MINUTE, start=NOW, journal=spent).seconds < 2
     assert 40 <= rehearse([job((1,) * 6)], MINUTE, start=NOW, journal=spent).seconds < 42
+
+
+def test_requests_of_a_killed_harvest_are_spent_and_not_waited_for() -> None:
+    """FAULTS Q09: nobody will end them any more, and four open ones would be all that may be open."""
+    killed = Journal(tuple(Opened(number, 3.0) for number in range(1, 5)))
+    assert rehearse([job((4,) * 4)], MINUTE, start=NOW, journal=killed).seconds < 3
+    assert 60 <= rehearse([job((4,) * 5)], MINUTE, start=NOW, journal=killed).seconds < 63
 
 
 def test_a_pause_is_waited_for() -> None:
