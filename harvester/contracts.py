@@ -114,7 +114,7 @@ class Fs(Protocol):
     def size(self, path: PurePath) -> int: ...
 
     def names(self, directory: PurePath) -> Sequence[str]:
-        """Names in *directory*, sorted; empty when it does not exist."""
+        """Names in *directory*, sorted; empty when it does not exist or is a file."""
         ...
 
     def walk(self, directory: PurePath) -> Iterator[PurePath]:

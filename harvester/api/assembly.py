@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 from harvester import providers
 from harvester.api.ledger import open_ledger, quota_url
 from harvester.api.ports import Ports
-from harvester.api.selection import blueprints_of
-from harvester.config.check import check_config, check_secrets, check_source_names
+from harvester.api.selection import blueprints_of, wanted_of
+from harvester.config.check import check_config, check_resource_names, check_secrets, check_source_names
 from harvester.config.schema import Config, SourceConfig
 from harvester.config.secrets import SecretStore, SourceCredential, configured_secrets
 from harvester.contracts import Auth, Sink, Transport
@@ -99,21 +99,29 @@ def choose(config: Config, names: Sequence[str], resources: Sequence[str], ports
         resources: names to restrict each source to; a source that has none of them is left out.
     Raises:
         ConfigError: with the path of the key.
+        ArgumentError: one of *names* or *resources* is not configured; the nearest that is is in the message.
     """
     check_config(config)
     check_source_names(names, config)
     quota_url(config, ports)
     secrets = SecretStore(config, environment=ports.environment, fs=ports.fs)
     chosen = []
-    for setup in [set_up(config, name) for name in names or config.sources]:
+    setups = [set_up(config, name) for name in names or config.sources]
+    if resources:
+        check_resource_names(resources, {name for setup in setups for name in _configured(setup)})
+    for setup in setups:
         blueprints = blueprints_of(setup.name, setup.section, setup.provider, setup.base_url, resources)
         if blueprints:
             credential = secrets.credential(setup.name)
             identity = secrets.identity(setup.name, host_of(setup.origin))
             chosen.append(Chosen(setup=setup, blueprints=blueprints, credential=credential, identity=identity))
-    if not chosen:
-        raise ConfigError(f"no source is configured to harvest {', '.join(resources)}", path="resources")
     return tuple(chosen)
+
+
+def _configured(setup: Setup) -> list[str]:
+    return [
+        wanted.resource.name for wanted in wanted_of(setup.name, setup.section, setup.provider) if not wanted.implied
+    ]
 
 
 @asynccontextmanager

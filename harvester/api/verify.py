@@ -11,7 +11,7 @@ from urllib.parse import quote
 from msgspec import Struct, structs
 
 from harvester.api.ports import Ports
-from harvester.errors import ArgumentError, ProtocolError
+from harvester.errors import ArgumentError, ConfigError, ProtocolError, RepeatError
 from harvester.model import Request
 from harvester.store.compare import Difference, compare_lines
 from harvester.store.manifest import Manifest, read_manifest
@@ -74,7 +74,7 @@ async def verify(
     """
     ports = ports or Ports()
     root = PurePath(out)
-    sandbox = Origin.parse(against, path="--against") if against is not None else None
+    sandbox = _sandbox_at(against) if against is not None else None
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-verify") as executor:
         verdicts = await loop.run_in_executor(executor, verify_tree, ports.fs, root)
@@ -134,12 +134,25 @@ def _compared(check: ResourceCheck, difference: Difference) -> ResourceCheck:
     )
 
 
+def _sandbox_at(url: str) -> Origin:
+    try:
+        origin = Origin.parse(url, path="")
+    except ConfigError as exc:
+        raise ArgumentError(f"{url!r} is not the URL of a sandbox, such as http://127.0.0.1:8080") from exc
+    if not origin.loopback:
+        raise ArgumentError(f"{origin} is not on this machine; only a sandbox knows the truth, and it serves only here")
+    return origin
+
+
 async def _truth(sandbox: Origin, manifest: Manifest, ports: Ports) -> bytes:
     """Every record of the resource as a perfect replica holds it, one a line."""
     url = sandbox.resolve(f"_sandbox/truth/{quote(manifest.provider)}/{quote(manifest.resource)}")
     caps = Caps(raw=_LARGEST_TRUTH, decoded=_LARGEST_TRUTH)
     async with AiohttpTransport(sandbox, ports.clock, ports.resolver, caps=caps) as transport:
-        response = await transport.send(Request(url=url))
+        try:
+            response = await transport.send(Request(url=url))
+        except RepeatError as exc:
+            raise ProtocolError(f"{sandbox} does not answer ({exc}). Is the sandbox running?") from exc
     if response.status != 200:
         raise ProtocolError(
             f"{sandbox} knows no truth of {manifest.provider} {manifest.resource} (status {response.status}). "

@@ -11,11 +11,13 @@ import msgspec
 from harvester.cli.child import sandbox_process
 from harvester.cli.context import Context, Given
 from harvester.cli.harvesting import Choices, harvest
-from harvester.cli.sandbox import SandboxReady
+from harvester.cli.sandbox import SandboxReady, settings_of
 from harvester.cli.signals import stopping_on_signals
 from harvester.cli.verify import write_checks
 from harvester.contracts import FileLock
 from harvester.errors import CannotCreate
+from harvester.report import units
+from harvester.sandbox.settings import Settings
 
 TIME_SCALE = 360  # an hour of a provider's quota passes in ten seconds
 STATE = "_harvester"
@@ -47,7 +49,7 @@ async def demo(
     - 73: the output directory holds something else, or cannot be created
     - 74: reading or writing the output failed
     - 79: another demo writes to the same place
-    - 130, 143: stopped by SIGINT or SIGTERM
+    - 129, 130, 143: stopped by SIGHUP, SIGINT or SIGTERM
     - 141: the reader of standard output went away
 
     Parameters
@@ -65,12 +67,13 @@ async def demo(
     debug
         show tracebacks and log everything to standard error.
     """
+    settings_of(lambda: Settings(seed=seed, records=records))  # before anything is created
     place = PurePath(out)
     lock = take_over(context, place, msgspec.json.encode({"records": records, "seed": seed}))
     try:
         config = place / STATE / CONFIG
         arguments = [f"--records={records}", f"--seed={seed}", f"--time-scale={TIME_SCALE}", "--port=0"]
-        context.narrate(f"Starting simulated providers with {records:,} listings each.")
+        context.narrate(f"Starting simulated providers with {units.number_of(records, 'listing')} each.")
         async with sandbox_process([*arguments, f"--write-config={config}"]) as ready:
             context.narrate(f"Harvesting {', '.join(ready.providers)} from {ready.url} into {place}/")
             settings = context.api.load_config(

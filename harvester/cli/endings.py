@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnusedCliTokensError
 
 from harvester.errors import CannotCreate, HarvesterError, Locked, MendError, StorageError
 from harvester.report.printable import printable
@@ -74,6 +74,12 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     match error:
         case HarvesterError():
             return error.exit_status, f"harvester: {printable(str(error))}"
+        case UnusedCliTokensError():
+            surplus = " ".join(error.unused_tokens or ())
+            return (
+                WRONG_ARGUMENTS,
+                f"harvester: too many arguments: {printable(surplus)}\nTry --help after the command.",
+            )
         case CycloptsError():
             return WRONG_ARGUMENTS, f"harvester: {printable(str(error))}\nTry --help after the command."
         case BrokenPipeError():

@@ -40,7 +40,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     )
     for order, name in enumerate(names):
         module = importlib.import_module(f"harvester.cli.{name}")
-        app.command(getattr(module, name), name=name, sort_key=order)
+        app.command(getattr(module, name), name=name, sort_key=order, help_epilogue="")
     return app
 
 

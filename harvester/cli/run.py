@@ -16,7 +16,7 @@ async def run(
     config: Annotated[Path | None, Parameter(alias="-c")] = None,
     source: list[str] | None = None,
     resource: list[str] | None = None,
-    mode: Literal["auto", "full", "delta", "sweep"] = "auto",
+    mode: Literal["auto", "full"] = "auto",
     out: str | None = None,
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
     deadline: str | None = None,
@@ -43,7 +43,7 @@ async def run(
     - 77: credentials refused
     - 78: the configuration is wrong
     - 79: another process writes to the same place
-    - 130, 143: stopped by SIGINT or SIGTERM; run again to go on
+    - 129, 130, 143: stopped by SIGHUP, SIGINT or SIGTERM; run again to go on
     - 141: the reader of standard output went away; run again to go on
 
     Parameters
@@ -55,7 +55,7 @@ async def run(
     resource
         only this resource; can be given several times.
     mode
-        full reads everything, delta what changed, sweep finds what is gone; auto (the default) decides.
+        full reads everything; auto (the default) decides, and has nothing else to choose from yet.
     out
         the output directory, over the one in the configuration.
     set_

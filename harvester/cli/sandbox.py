@@ -21,6 +21,7 @@ from harvester.sandbox.faults import FaultError, Rule, parse_rules
 from harvester.sandbox.server import serve
 from harvester.sandbox.settings import Settings
 
+HIGHEST_PORT = 65_535
 PARENT_CHECK = 1.0  # seconds between two looks at whether the parent still lives
 
 
@@ -81,17 +82,21 @@ async def sandbox(
     debug
         show tracebacks and log everything to standard error.
     """
-    try:
-        settings = Settings(seed=seed, records=records, time_scale=time_scale, mutate=mutate, clock=context.ports.clock)
-    except ValueError as exc:
-        raise ArgumentError(str(exc)) from exc
+    settings = settings_of(
+        lambda: Settings(seed=seed, records=records, time_scale=time_scale, mutate=mutate, clock=context.ports.clock)
+    )
+    _check_port("--port", port)
+    _check_port("--identity-port", identity_port)
     rules = _read_rules(context, faults)
+    config = as_path(write_config)
+    if config is not None and not context.ports.fs.exists(config.parent):
+        raise ArgumentError(f"--write-config {config}: there is no directory {config.parent}")
 
     def ready(running: Sandbox) -> None:
         running.faults.replace(rules)
-        if write_config is not None:
-            context.ports.fs.replace(write_config, running.config_toml().encode())
-        _announce(context, running, str(write_config or ""))
+        if config is not None:
+            context.ports.fs.replace(config, running.config_toml().encode())
+        _announce(context, running, str(config or ""))
 
     stop = anyio.Event()
     with stopping_on_signals(stop, announcement=""):
@@ -102,6 +107,20 @@ async def sandbox(
             await stop.wait()
             tasks.cancel_scope.cancel()
     return 0
+
+
+def settings_of(make: Callable[[], Settings]) -> Settings:
+    """What *make* returns; settings that make no sense are an ``ArgumentError``."""
+    try:
+        return make()
+    except ValueError as exc:
+        raise ArgumentError(str(exc)) from exc
+
+
+def _check_port(option: str, port: int) -> None:
+    # The system would take the number modulo 65536 and listen elsewhere.
+    if not 0 <= port <= HIGHEST_PORT:
+        raise ArgumentError(f"{option} must be between 0 and {HIGHEST_PORT}, not {port}")
 
 
 async def _serve(settings: Settings, port: int, identity_port: int, ready: Callable[[Sandbox], None]) -> None:
@@ -128,6 +147,8 @@ def _read_rules(context: Context, faults: Path | None) -> list[Rule]:
     path = as_path(faults)
     if path is None:
         return []
+    if not context.ports.fs.exists(path):
+        raise ArgumentError(f"--faults {path}: there is no such file")
     try:
         return parse_rules(context.ports.fs.read(path))
     except FaultError as exc:

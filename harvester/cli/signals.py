@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first asks the run to stop where it is safe, the second ends it at once (FAULTS R02).
+"""SIGINT, SIGTERM and SIGHUP: the first asks the run to stop where it is safe, the second ends it at once (FAULTS R02).
 
 Handlers are installed with ``signal.signal``, not on the loop: they must work while the loop is blocked, on a full
 pipe or a slow disk. Ending at once is safe at any time, because what is committed is on disk.
@@ -16,6 +16,7 @@ from types import FrameType
 
 import anyio
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE = 9.0  # seconds from the first signal to the end of the process, whatever it is doing; promised are 10
 _SHOW_CURSOR = b"\x1b[?25h"  # a live display hides it
 STOPPING_RUN = "Stopping: what is being committed is finished first. The same signal again stops at once."
@@ -59,7 +60,9 @@ class Stopper:
 
 @contextmanager
 def stopping_on_signals(stop: anyio.Event, *, announcement: str = STOPPING_RUN) -> Iterator[Stopper]:
-    """Within the block SIGINT and SIGTERM set *stop*. To be called on the main thread, in a running loop.
+    """Within the block the signals of ``STOPPING`` set *stop*. To be called on the main thread, in a running loop.
+
+    One that is ignored stays ignored: that is what ``nohup`` is for.
 
     Once a signal has come its handlers stay, so that a second one ends the process during the clean-up too.
 
@@ -67,7 +70,8 @@ def stopping_on_signals(stop: anyio.Event, *, announcement: str = STOPPING_RUN) 
         announcement: told on standard error when the first signal comes; "": nothing is.
     """
     stopper = Stopper(stop, asyncio.get_running_loop(), announcement)
-    earlier = {number: signal.signal(number, stopper.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    earlier = {number: signal.signal(number, stopper.handle) for number in heard}
     try:
         yield stopper
     finally:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from harvester.config.schema import Config, SourceConfig
 from harvester.config.secrets import SECRET_KEYS, Secret, configured_secrets
 from harvester.config.typed import unknown_key
-from harvester.errors import ConfigError
+from harvester.errors import ArgumentError, ConfigError
 
 # Both become directory names and parts of URLs (FAULTS M03); a dot in a source name would split a --set path.
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -92,10 +92,18 @@ def check_walks(source: str, section: SourceConfig, known: Collection[str]) -> N
 
 
 def check_source_names(names: Sequence[str], config: Config) -> None:
-    """Raises ConfigError when one of *names* (from ``--source``) is not configured."""
+    """Raises ArgumentError when one of *names* (from ``--source``) is not configured."""
     for name in names:
         if name not in config.sources:
-            raise unknown_key("sources", name, config.sources, what=f"there is no source {name!a}")
+            raise ArgumentError(str(unknown_key("", name, config.sources, what=f"there is no source {name!a}")))
+
+
+def check_resource_names(names: Sequence[str], configured: Collection[str]) -> None:
+    """Raises ArgumentError when one of *names* (from ``--resource``) is not among those that are *configured*."""
+    for name in names:
+        if name not in configured:
+            what = f"no source is configured to harvest a resource {name!a}"
+            raise ArgumentError(str(unknown_key("", name, configured, what=what)))
 
 
 def _check_name(name: str, seen: dict[str, str]) -> None:

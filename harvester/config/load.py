@@ -21,7 +21,7 @@ from harvester.config.secrets import Secret
 from harvester.config.typed import Text, conform, join, unknown_key
 from harvester.config.wording import reworded
 from harvester.contracts import Fs
-from harvester.errors import ArgumentError, ConfigError
+from harvester.errors import ArgumentError, ConfigError, StorageError
 
 DEFAULT_FILE = PurePath("harvester.toml")
 PREFIX = "HARVESTER_"
@@ -50,8 +50,17 @@ def load_config(
         StorageError: the file exists and cannot be read.
     """
     if path is None:
-        text = _text_of(DEFAULT_FILE, fs) if fs.exists(DEFAULT_FILE) else ""
-        return parse_config(text, origin=str(DEFAULT_FILE), environment=environment, overrides=overrides)
+        if fs.exists(DEFAULT_FILE):
+            return load_config(DEFAULT_FILE, fs=fs, environment=environment, overrides=overrides)
+        try:
+            return parse_config("", environment=environment, overrides=overrides)
+        except ConfigError as exc:
+            if exc.path != "sources":
+                raise
+            raise ConfigError(
+                f"there is no {DEFAULT_FILE} in this directory. Name a configuration with -c FILE, or write one: "
+                "`harvester providers` tells what it needs. `harvester demo` needs none."
+            ) from exc
     if not fs.exists(path):
         raise ConfigError(f"there is no configuration file {path}; name one with -c FILE")
     return parse_config(_text_of(path, fs), origin=str(path), environment=environment, overrides=overrides)
@@ -84,6 +93,10 @@ def parse_config(
 def _text_of(path: PurePath, fs: Fs) -> str:
     try:
         return fs.read(path).decode("utf-8-sig")
+    except StorageError as exc:
+        if isinstance(exc.__cause__, IsADirectoryError):
+            raise ConfigError(f"{path} is a directory; name the configuration file in it") from exc
+        raise
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{path} is not UTF-8 text") from exc
 

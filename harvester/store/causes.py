@@ -9,6 +9,7 @@ from harvester.errors import StorageError
 
 _FREE_SPACE = "Free some space and run the same command again"
 _PERMIT = "Give this user the right to write there, or choose another directory"
+_READING = frozenset({"read", "list", "look at"})
 
 _CAUSES = {
     errno.ENOSPC: ("no space left", _FREE_SPACE),
@@ -38,10 +39,15 @@ def explain(
     Args:
         action: completes "cannot …", e.g. ``write``.
         kind: ``CannotCreate`` where the run could not begin to write.
-        saved: add that committed data stays valid; False where nothing can be committed yet.
+        saved: add that committed data stays valid, which reading never endangers; False where nothing can be
+            committed yet.
     """
     cause, advice = _CAUSES.get(
         error.errno or 0, (error.strerror or type(error).__name__, "Check the disk, then run the same command again")
     )
-    safe = " What was committed before stays valid." if saved else ""
+    if action in _READING and error.errno in {errno.EACCES, errno.EPERM}:
+        advice = "Give this user the right to read it"
+    if action == "create" and error.errno == errno.ENOENT:
+        cause, advice = "its directory does not exist", f"Create {path.parent} first"
+    safe = " What was committed before stays valid." if saved and action not in _READING else ""
     return kind(f"{path}: cannot {action}: {cause}. {advice}.{safe}")

@@ -205,9 +205,22 @@ class DiskFs:
 
     def make_directory(self, path: PurePath, *, private: bool = False) -> None:
         with _explained(path, "create the directory", CannotCreate, saved=False):
-            self._make(path, 0o700 if private else 0o777)
+            try:
+                self._make(path, 0o700 if private else 0o777)
+            except NotADirectoryError:
+                raise CannotCreate(
+                    f"{self._file_in(path)}: is a file. Move it away or choose another directory."
+                ) from None
             if private:
                 self._claim(path)
+
+    def _file_in(self, path: PurePath) -> PurePath:
+        """What of *path* and its parents is no directory."""
+        for parent in reversed(path.parents):
+            with suppress(OSError):
+                if not stat.S_ISDIR(self._system.stat(str(parent)).st_mode):
+                    return parent
+        return path
 
     def _make(self, path: PurePath, mode: int) -> None:
         try:
@@ -264,7 +277,7 @@ class DiskFs:
         with _explained(directory, "list"):
             try:
                 return sorted(self._system.listdir(str(directory)))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return ()
 
     def walk(self, directory: PurePath) -> Iterator[PurePath]:
@@ -285,10 +298,12 @@ class DiskFs:
     def create(self, path: PurePath) -> OutputFile:
         return self._create(path)
 
-    def _create(self, path: PurePath) -> DiskFile:
-        with _explained(path, "create", CannotCreate):
+    def _create(self, path: PurePath, shown: PurePath | None = None) -> DiskFile:
+        """*shown*: what errors name, where *path* is a temporary name that nobody knows."""
+        shown = shown or path
+        with _explained(shown, "create", CannotCreate):
             fd = self._system.open(str(path), _NEW, 0o666)
-        return DiskFile(self._system, fd, path, self._sync)
+        return DiskFile(self._system, fd, shown, self._sync)
 
     def create_if_absent(self, path: PurePath, data: bytes) -> bool:
         temporary = self._write_temporary(path, data)
@@ -329,7 +344,7 @@ class DiskFs:
 
     def _write_temporary(self, path: PurePath, data: bytes) -> PurePath:
         temporary = path.with_name(temporary_name(path.name, self._rng.hex(4)))
-        file = self._create(temporary)
+        file = self._create(temporary, shown=path)
         try:
             file.write(data)
             file.sync()

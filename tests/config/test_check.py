@@ -19,7 +19,7 @@ from harvester.config.check import (
 from harvester.config.load import parse_config
 from harvester.config.schema import Config, ResourceConfig, SourceConfig
 from harvester.config.secrets import Secret
-from harvester.errors import ConfigError
+from harvester.errors import ArgumentError, ConfigError
 
 
 def refused(config: Config) -> str:
@@ -138,7 +138,7 @@ def test_an_option_of_another_provider_is_refused() -> None:
 def test_unknown_resources_and_sources_are_named() -> None:
     with pytest.raises(ConfigError, match='did you mean "Property"'):
         check_resource("ims", "Proprety", ["Property", "Member"])
-    with pytest.raises(ConfigError, match='did you mean "centris"'):
+    with pytest.raises(ArgumentError, match='did you mean "centris"'):
         check_source_names(["centri"], Config(sources={"centris": SourceConfig()}))
     check_source_names(["centris"], Config(sources={"centris": SourceConfig()}))
 

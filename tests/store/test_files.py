@@ -246,3 +246,22 @@ def test_a_lock_file_removed_or_replaced_while_opening_is_not_trusted(fs: Memory
         fs.lock(ROOT / "_lock")
     lock.release()
     assert fs.disk.open_files == 0
+
+
+def test_a_file_in_the_place_of_a_directory_is_the_one_that_is_named(disk: DiskFs, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for wanted in ("file", "file/below/deep"):
+        with pytest.raises(CannotCreate, match=r"/file: is a file\. Move it away or choose another directory\.$"):
+            disk.make_directory(tmp_path / wanted)
+    assert disk.names(tmp_path / "file") == ()
+
+
+def test_errors_name_the_file_that_was_asked_for_and_not_a_temporary_one(disk: DiskFs, tmp_path: Path) -> None:
+    with pytest.raises(CannotCreate, match=r"/absent/x\.toml: cannot create: its directory does not exist\. Create /"):
+        disk.replace(tmp_path / "absent" / "x.toml", b"")
+
+
+def test_reading_endangers_nothing_and_does_not_speak_of_commits(disk: DiskFs, tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as failed:
+        disk.read(tmp_path / "absent")
+    assert "committed" not in str(failed.value)

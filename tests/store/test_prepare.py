@@ -62,7 +62,7 @@ def test_a_file_or_a_link_in_the_place_of_a_directory_is_refused(tmp_path: Path)
     """FAULTS E08."""
     fs = DiskFs(SeededRng())
     (tmp_path / "file").write_text("")
-    with pytest.raises(CannotCreate, match="not a directory"):
+    with pytest.raises(CannotCreate, match="file: is a file"):
         prepare_output(fs, tmp_path / "file")
     out = tmp_path / "out"
     out.mkdir()
