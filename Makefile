@@ -13,7 +13,7 @@ RUNTIME := $(VENV)/.installed-runtime
 TOOLS := $(VENV)/.installed-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check lint format bench sandbox lock clean
+.PHONY: help run test simulate promises check lint format bench sandbox lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,9 @@ test: $(TOOLS) ## run all tests, on two cores
 
 simulate: $(TOOLS) ## play SEEDS simulated harvests of every scenario, beginning with seed FROM
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
+
+promises: $(TOOLS) ## compare plans with what came of them, SEEDS times on each kind of hidden quota
+	$(BIN)/python -m tests.api.promises $(SEEDS)
 
 check: lint test ## all that CI checks: format, lint, types, layering, tests
 
