@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 
-import harvester
 import pytest
+
+import harvester
 
 
 async def test_the_end_of_a_session_closes_what_it_has_opened(
@@ -13,7 +14,7 @@ async def test_the_end_of_a_session_closes_what_it_has_opened(
 ) -> None:
     async def program() -> None:
         async with harvester.open(config) as session:
-            async for page in session.pages("spark_reso", "Property"):
+            async for _page in session.pages("spark_reso", "Property"):
                 break
 
     await program()
