@@ -114,6 +114,15 @@ async def test_verify_against_another_truth_ends_with_1(harvest: Path) -> None:
     assert "differs" in done.stdout
 
 
+async def test_verify_against_a_sandbox_that_has_ended_asks_for_it(harvest: Path) -> None:
+    async with sandbox_process(["--port=0", "--records=30"]) as gone:
+        pass
+    command = [sys.executable, "-m", "harvester", "verify", str(harvest), "--against", gone.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 65
+    assert "Is the sandbox running?" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["status", "verify"])
 def test_a_directory_without_a_harvest_is_status_2(command: str, tmp_path: Path) -> None:
     shown = on_disk()

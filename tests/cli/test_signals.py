@@ -40,7 +40,7 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, list[dict[str, object]
     return process.returncode, [json.loads(line) for line in out.splitlines()], err.decode()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_ends_the_run_in_good_order(number: int, status: int) -> None:
     """FAULTS R02: the run ends by itself, its last event is written, and the user is told how to go on."""
     with harvest("obeys") as process:
@@ -60,10 +60,22 @@ def test_the_second_signal_ends_the_process_at_once(behaviour: str, number: int,
     with harvest(behaviour) as process:
         assert process.stderr is not None
         process.send_signal(number)
-        while b"finished first" not in process.stderr.readline():
-            pass
+        assert any(b"finished first" in line for line in process.stderr)
         process.send_signal(number)
         assert ended(process)[0] == status
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing() -> None:
+    earlier = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with harvest("finishes") as process:
+            process.send_signal(signal.SIGHUP)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            process.send_signal(signal.SIGTERM)
+            assert ended(process)[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, earlier)
 
 
 @pytest.mark.parametrize("behaviour", ["ignores", "blocks"])
@@ -98,7 +110,7 @@ def test_a_reader_that_goes_away_ends_the_run_quietly() -> None:
 @pytest.mark.parametrize("behaviour", ["talks", "obeys"])
 def test_a_full_disk_behind_standard_output_stops_the_run_and_is_told(behaviour: str) -> None:
     """FAULTS F01, for the stream the shell has opened."""
-    command = f"{sys.executable} -m tests.fakes.harvest_process {behaviour} 60 > /dev/full"
+    command = f"exec {sys.executable} -m tests.fakes.harvest_process {behaviour} 60 > /dev/full"
     done = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, timeout=20, check=False)
     assert done.returncode == 74
     assert done.stderr.count(b"\n") == 1
