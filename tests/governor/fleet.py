@@ -1,6 +1,7 @@
 """Several processes that share one credential, and a server that counts: how much of its windows do they use?
 
-``python -m tests.governor.fleet [sqlite|redis|valkey] [SECONDS]`` is the long form of ``test_processes.py``.
+``python -m tests.governor.fleet sqlite|redis|valkey SECONDS [kill]`` is the long form of ``test_processes.py``; with
+``kill`` the store is killed for five seconds, half way through.
 """
 
 from __future__ import annotations
