@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import PurePath
 
 import anyio
+from msgspec import structs
 
 from harvester.api.assembly import assemble, choose
 from harvester.api.ports import Ports
@@ -19,7 +20,7 @@ from harvester.contracts import Clock, Sink
 from harvester.engine.resource_run import Outcome, Site
 from harvester.engine.supervisor import Supervisor
 from harvester.errors import ArgumentError, DeadlineReached, HarvesterError
-from harvester.events import Event, RunFinished, RunStarted
+from harvester.events import Event, ResourceFinished, RunFinished, RunStarted
 from harvester.report.tally import Report, Tally
 from harvester.store import layout
 from harvester.store.prepare import prepare_output
@@ -63,7 +64,12 @@ async def run(
     stop = stop or anyio.Event()
     tally = Tally()
 
+    limit = deadline if deadline is not None else config.deadline
+    late = anyio.Event()  # set with *stop* when it is the deadline that ends the run
+
     def publish(event: Event) -> None:
+        if late.is_set() and limit is not None and isinstance(event, ResourceFinished):
+            event = _told_of_deadline(event, limit)
         tally(event)
         if sink is not None:
             sink(event)
@@ -95,23 +101,22 @@ async def run(
             keys_on_disk=ports.keeps_state,
         )
         async with assemble(config, chosen, ports=ports, sink=publish) as ready:
-            limit = deadline if deadline is not None else config.deadline
-            outcomes, late = await _supervise(Supervisor(ready, site, restart=restart), stop, limit, ports.clock)
-    status = exit_status(outcomes, interrupted=stop.is_set() and not late, late=late)
+            outcomes = await _supervise(Supervisor(ready, site, restart=restart), stop, late, limit, ports.clock)
+    ended_late = late.is_set()
+    status = exit_status(outcomes, interrupted=stop.is_set() and not ended_late, late=ended_late)
     publish(RunFinished(at=ports.clock.now(), exit_status=status, seconds=ports.clock.monotonic() - began))
     return tally.report()
 
 
 async def _supervise(
-    supervisor: Supervisor, stop: anyio.Event, limit: float | None, clock: Clock
-) -> tuple[tuple[Outcome, ...], bool]:
-    """The outcomes, and whether the deadline ended the run."""
-    late = False
+    supervisor: Supervisor, stop: anyio.Event, late: anyio.Event, limit: float | None, clock: Clock
+) -> tuple[Outcome, ...]:
+    """The outcomes; *late* is set when the deadline ended the run."""
 
     async def watch(seconds: float) -> None:
-        nonlocal late
         await clock.sleep(seconds)
-        late = not stop.is_set()
+        if not stop.is_set():
+            late.set()
         stop.set()
 
     async with anyio.create_task_group() as tasks:
@@ -119,7 +124,14 @@ async def _supervise(
             tasks.start_soon(watch, limit)
         outcomes = await supervisor.run()
         tasks.cancel_scope.cancel()
-    return outcomes, late
+    return outcomes
+
+
+def _told_of_deadline(event: ResourceFinished, limit: float) -> ResourceFinished:
+    if event.verdict != "interrupted":
+        return event
+    reason = f"the deadline of {limit:g} s was reached; run the same command again to go on"
+    return structs.replace(event, reason=reason)
 
 
 def exit_status(outcomes: Sequence[Outcome], *, interrupted: bool, late: bool) -> int:
