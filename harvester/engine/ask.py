@@ -6,7 +6,7 @@ from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
 from harvester.engine.source import Source
 from harvester.errors import ProtocolError, ResourceRefused
-from harvester.model import Action, Page, PageRequest, Request, Response, Walk
+from harvester.model import Page, PageRequest, Request, Response, Walk
 
 
 async def ask(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> Page:
@@ -30,8 +30,6 @@ async def send(source: Source, transport: Transport, walk: Walk, request: PageRe
 
 def open_page(source: Source, walk: Walk, request: PageRequest, response: Response) -> Page:
     """The page in *response*. Raises ``ProtocolError`` when its body is none of this provider."""
-    if response.verdict.action is Action.EMPTY:
-        return Page(request=request, url=response.url, records=())
     return source.provider.envelope.open(response, request, walk)
 
 

@@ -18,6 +18,7 @@ from harvester.provider import Provider
 _INSTANT = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?\s*([Zz]|[+-]\d{2}:?\d{2})?", re.ASCII
 )
+_CLOCKS_AGREE = 60.0  # seconds: less than this is the time a first request takes
 _LONG_AGO = {
     "iso": "0001-01-01T00:00:00Z",
     "zoneless": "0001-01-01T00:00:00",
@@ -33,6 +34,8 @@ def closing_walk(provider: Provider, full: Walk, anchor: str | None, reached: st
             began on an empty resource, so everything found later is a change.
         reached: instant at which *full* ended, told like the anchor; changes after it need not be waited for.
     """
+    if full.until is not None:
+        return _newest(provider, full, anchor, reached)
     if provider.closing is None or full.resource.modified is None:
         return None
     since = since_text(anchor, provider.overlap, provider.timestamps)
@@ -44,6 +47,24 @@ def closing_walk(provider: Provider, full: Walk, anchor: str | None, reached: st
         since=since,
         # A provider that changes faster than it answers would be read for ever.
         enough=reached or anchor,
+    )
+
+
+def _newest(provider: Provider, full: Walk, anchor: str | None, reached: str | None) -> Walk | None:
+    """What a walk that looked back from this machine's clock has not seen because the server's is ahead of it.
+
+    None when both agree: rows that come while the walk is under way are for the next run (FAULTS T06, C01).
+    """
+    begun, first = read_instant(full.until or ""), read_instant(anchor or "")
+    if begun is None or first is None or (first - begun).total_seconds() <= _CLOCKS_AGREE:
+        return None
+    end = max(first, read_instant(reached or "") or first)
+    return msgspec.structs.replace(
+        full,
+        id=f"c{full.id[1:]}",
+        phase=Phase.CLOSING,
+        until=write_instant(end, provider.timestamps),
+        horizon=(end - begun).total_seconds() + 1,
     )
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.planning.closing import read_instant, since_text, write_instant
+from harvester.model import Phase, Resource, Walk
+from harvester.planning.closing import closing_walk, read_instant, since_text, write_instant
+from harvester.providers import load
 
 
 def test_the_delta_starts_the_overlap_before_the_anchor() -> None:
@@ -56,3 +58,23 @@ def test_the_start_is_never_later_than_the_anchor_minus_the_overlap(
     start = read_instant(text)
     assert start is not None
     assert (anchor - start).total_seconds() >= int(overlap)
+
+
+def leads(until: str) -> Walk:
+    return Walk(id="w00", resource=Resource(name="leads/lead", key=("id",)), pager="windows", until=until)
+
+
+def test_windows_that_began_behind_the_server_s_clock_are_followed_by_the_newest() -> None:
+    """FAULTS T06, C01: looked back from a clock that is slow, the newest leads are never asked for."""
+    closing = closing_walk(
+        load("idx_broker"), leads("2026-03-01 12:00:00"), "2026-03-01T14:00:00Z", "2026-03-01T14:00:30Z"
+    )
+    assert closing is not None
+    assert (closing.phase, closing.until, closing.horizon) == (Phase.CLOSING, "2026-03-01 14:00:30", 7231.0)
+
+
+def test_windows_need_no_closing_where_both_clocks_agree() -> None:
+    agreeing = closing_walk(
+        load("idx_broker"), leads("2026-03-01 12:00:00"), "2026-03-01T12:00:20Z", "2026-03-01T13:00:00Z"
+    )
+    assert agreeing is None
