@@ -3,7 +3,7 @@
 Greedy is optimal: spend what the windows have, then sleep to the edge. Around every request: ``admit``, send,
 ``observe`` what the answer says, ``settle``; or ``release`` if nothing was put on the wire.
 
-Waiters stand in line; only the first looks at the clock, so a slot that comes back wakes one task and not all
+Waiters stand in ``Line``; only the first looks at the clock, so a slot that comes back wakes one task and not all
 (FAULTS Q12). Durations are monotonic (C01), and every decision is made on the log as it is after waking, so a
 stalled loop has nothing to catch up with (C03).
 """
@@ -24,6 +24,7 @@ from harvester.governor.feedback import GUARD
 from harvester.governor.learned import Learned
 from harvester.governor.learning import INFERRED, Learning, still_good
 from harvester.governor.ledger import Ended, Heard, Ledger, MemoryLedger, News, Opened, Paused, Released, Unknown
+from harvester.governor.line import Line, Priority
 from harvester.governor.notices import Notices
 from harvester.governor.refusals import LONGEST_PAUSE, Refusals
 from harvester.model import Budget, RateSignal, WindowSignal
@@ -89,7 +90,7 @@ class Governor:
         self._concurrency = Concurrency(budget.in_flight)
         self._ramp_limit = max(1, int(budget.in_flight * _RAMP_SHARE))
         self._refusals = Refusals(default_pause)
-        self._line = asyncio.Lock()  # first in, first out, and a cancelled waiter leaves it cleanly
+        self._line = Line(self._wake)
         self._changed: asyncio.Future[None] | None = None  # the first waiter's: something may be allowed now
         self._paused_until = -math.inf
         self._pause_reason = ""
@@ -102,28 +103,39 @@ class Governor:
 
     # -------------------------------------------------------------- around a request
 
-    async def admit(self) -> Ticket:
+    async def admit(self, priority: Priority = Priority.BACKFILL, *, lane: str = "", weight: float = 1.0) -> Ticket:
         """Wait until every window has room, no pause holds and fewer than the allowed number are open.
 
-        First come, first served. A cancelled waiter leaves nothing behind. The send is in the ledger when this
-        returns: the caller must ``settle`` or ``release`` it.
+        A cancelled waiter leaves nothing behind. The send is in the ledger when this returns: the caller must
+        ``settle`` or ``release`` it.
 
+        Args:
+            lane: who asks, for example a resource; lanes share by *weight*, and each is served in order of arrival.
         Raises:
             QuotaExhausted: the next admission is certainly later than the caller is willing to wait.
             StorageError, WaitError: the ledger cannot be used; nothing may be sent without it.
         """
-        async with self._line:
+        line = self._line
+        place = line.enter(priority, lane, weight)
+        try:
             while True:
+                await line.turn(place)
                 hold = self._hold()
                 if hold.seconds <= 0 or self._ledger.poll is not None:
                     number = await self._ledger.take(self._account.longest, self._read, self._may_send)
                     self._notices.warn(self._ledger)
                     if number is not None:
+                        line.granted(place)
                         return self._opened(number)
                     hold = self._hold()
                 self._notices.check(hold)
                 self._notices.tell(hold)
-                await self._until(hold.seconds)
+                line.step_back()  # somebody may have come while the ledger was asked
+                if line.is_first(place):
+                    await self._until(hold.seconds)
+                    line.step_back()
+        finally:
+            line.leave(place)
 
     def settle(self, ticket: Ticket, wire_bytes: int, *, answered: bool = True) -> None:
         """The request has ended; its place in each window is free one period from now.
