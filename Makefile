@@ -13,7 +13,7 @@ RUNTIME := $(VENV)/.installed-runtime
 TOOLS := $(VENV)/.installed-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate promises check lint format bench sandbox lock clean
+.PHONY: help run test simulate promises check lint format bench sandbox quota-sweep lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ format: $(TOOLS) ## bring the code into shape
 
 bench: $(TOOLS) ## measure, and compare with a plain aiohttp + orjson loop
 	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
+
+quota-sweep: $(TOOLS) ## what the governor gets of hidden quotas: SEEDS=200 HOURS=24 WORD=headers
+	$(BIN)/python -m tests.governor.sweep $(or $(SEEDS),3) $(or $(HOURS),24) "$(WORD)"
 
 sandbox: $(RUNTIME) ## serve the simulated providers until Ctrl-C
 	$(BIN)/harvester sandbox
