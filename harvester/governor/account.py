@@ -14,7 +14,6 @@ from msgspec import Struct
 from harvester.governor.gate import Gate
 from harvester.governor.learned import Learned
 from harvester.governor.refusals import CLOCK_HOUR, HOURLY
-from harvester.governor.round_trip import RoundTrip
 from harvester.governor.window import EXACT
 from harvester.model import Budget, RateSignal, WindowSignal
 
@@ -61,7 +60,6 @@ class Account:
                 self.gates.append(self._declared(window.seconds, "bytes", window.bytes))
         self.open: dict[int, float] = {}  # number of the send -> when it was admitted; other processes' included
         self.page_bytes = 0  # what a request is expected to bring; 0: none has been seen
-        self.round_trip = RoundTrip()
         self._last = (-math.inf, 0.0)  # (settled at, admitted at) of the request settled last
         self._recent: deque[tuple[float, int]] = deque(maxlen=EXACT)  # (settled at, size), for windows told later
 
@@ -141,17 +139,15 @@ class Account:
         whole answer came.
         """
         admitted_at = self.open.pop(number, at)
-        counted_by = at
         if own:
             self._last = (at, admitted_at)
-            if answered:
-                self.round_trip.answered(at - admitted_at)
-                counted_by -= self.round_trip.least
-        self._recent.append((counted_by, size))
+        self._recent.append((at, size))
         if size > 0:
             self.page_bytes = max(size, self.page_bytes - self.page_bytes // 16)
         for gate in self.gates:
-            gate.spent(counted_by, size if gate.unit == "bytes" else 1)
+            # The server counted it at the latest now. Somewhere between send and answer, but the way there of one
+            # request and the way back of another have no common bound: anything earlier meets full windows.
+            gate.spent(at, size if gate.unit == "bytes" else 1)
             if own:
                 gate.feedback.settled(at, answered=answered)
             elif not heard:
@@ -190,7 +186,6 @@ class Account:
 
     def doubt(self) -> None:
         """A request that our logs allowed was refused: they do not know all, so only the server's word counts."""
-        self.round_trip.refuted()
         for gate in self.gates:
             gate.feedback.explained = False
 
