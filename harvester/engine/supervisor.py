@@ -38,20 +38,27 @@ class Supervisor:
 
     async def run(self) -> tuple[Outcome, ...]:
         """Every resource's outcome, in no particular order. Failures are outcomes, not exceptions."""
-        outcomes: list[Outcome] = []
+        site = self._site
+        chosen = await self._in_thread(self._choose_runs)
+        outcomes: dict[str, list[Outcome]] = {source.name: [] for source in self._sources}
         async with anyio.create_task_group() as tasks:
             for source in self._sources:
-                tasks.start_soon(self._run_source, source, outcomes)
-        return tuple(outcomes)
+                runs = chosen[source.name]
+                if isinstance(runs, HarvesterError):
+                    site.sink(SourceFailed(at=site.clock.now(), source=source.name, reason=str(runs)))
+                    outcomes[source.name].append(Outcome(resource="", verdict="failed", reason=str(runs), error=runs))
+                else:
+                    tasks.start_soon(self._run_source, source, runs, outcomes[source.name])
+        everything = tuple(outcome for each in outcomes.values() for outcome in each)
+        if not any(outcome.verdict == "interrupted" for outcome in everything):
+            # Not before the last source has ended: a harvest that is broken off is gone on with as a whole.
+            for name, each in outcomes.items():
+                if all(map(_is_final, each)):
+                    await self._in_thread(end_current, site.fs, site.out, name)
+        return everything
 
-    async def _run_source(self, source: Source, outcomes: list[Outcome]) -> None:
+    async def _run_source(self, source: Source, runs: Mapping[str, str], outcomes: list[Outcome]) -> None:
         site = self._site
-        try:
-            runs = await self._in_thread(self._choose_runs, source)
-        except HarvesterError as error:
-            site.sink(SourceFailed(at=site.clock.now(), source=source.name, reason=str(error)))
-            outcomes.append(Outcome(resource="", verdict="failed", reason=str(error), error=error))
-            return
         mine: dict[str, Outcome] = {}
         ready = {blueprint.resource.name: anyio.Event() for blueprint in source.blueprints}
         async with anyio.create_task_group() as tasks:
@@ -61,8 +68,6 @@ class Supervisor:
         refused = next((o.error for o in mine.values() if isinstance(o.error, CredentialsRefused)), None)
         if refused is not None:
             site.sink(SourceFailed(at=site.clock.now(), source=source.name, reason=str(refused)))
-        if all(map(_is_final, mine.values())):
-            await self._in_thread(end_current, site.fs, site.out, source.name)
 
     async def _run_resource(
         self,
@@ -134,43 +139,67 @@ class Supervisor:
         directory = layout.run_directory(self._site.out, source.name, parent.dirname, run)
         return values_of(self._site.fs, directory, per_value)
 
-    def _choose_runs(self, source: Source) -> dict[str, str]:
-        """The run of each resource: its own unfinished one, else the harvest that is under way, else a new one.
+    def _choose_runs(self) -> dict[str, dict[str, str] | HarvesterError]:
+        """The run of each resource, by source: its own unfinished one, else the harvest under way, else a new one.
 
-        A harvest that was broken off is gone on with: what finished in it is not fetched again. One that came to its
-        end is over, also if a resource failed in it: then only that resource goes on where it stood, and its
-        siblings begin anew. It is over as well when all that is asked for has finished in it.
+        A harvest that was broken off is gone on with: what finished in it, in whatever source, is not fetched again.
+        One that came to its end is over, also if a resource failed in it: then only that resource goes on where it
+        stood, and its siblings begin anew. It is over as well when all that is asked for has finished in it.
         """
+        found: dict[str, dict[str, tuple[RunDirectory, ...]]] = {}
+        failed: dict[str, HarvesterError] = {}
+        for source in self._sources:
+            try:
+                found[source.name] = self._look(source)
+            except HarvesterError as error:
+                failed[source.name] = error
+        current = {name: read_current(self._site.fs, self._site.out, name) for name in found}
+        if self._restart or all(
+            note is None or all(_finished_in(note.run, runs) for runs in found[name].values())
+            for name, note in current.items()
+        ):
+            current = dict.fromkeys(found)
+        chosen: dict[str, dict[str, str] | HarvesterError] = dict(failed)
+        for source in self._sources:
+            if source.name in found:
+                try:
+                    chosen[source.name] = self._assign(source, found[source.name], current[source.name])
+                except HarvesterError as error:
+                    chosen[source.name] = error
+        return chosen
+
+    def _look(self, source: Source) -> dict[str, tuple[RunDirectory, ...]]:
+        """The runs there are of each resource of *source*; with ``restart``, without the unfinished ones."""
         fs, out = self._site.fs, self._site.out
         self._check_provider(source)
-        names = tuple(blueprint.resource.name for blueprint in source.blueprints)
-        found = {
-            blueprint.resource.name: find_runs(fs, out, source.name, blueprint.resource.dirname)
-            for blueprint in source.blueprints
-        }
-        unfinished = {name: [run for run in runs if not run.finished] for name, runs in found.items()}
-        current = read_current(fs, out, source.name)
-        if self._restart:
-            for runs in unfinished.values():
+        found = {}
+        for blueprint in source.blueprints:
+            runs = find_runs(fs, out, source.name, blueprint.resource.dirname)
+            if self._restart:
                 for abandoned in runs:
-                    fs.remove_tree(abandoned.path)
-            unfinished, current = {}, None
-        if current is not None and all(_finished_in(current.run, runs) for runs in found.values()):
-            current = None
+                    if not abandoned.finished:
+                        fs.remove_tree(abandoned.path)
+                runs = tuple(run for run in runs if run.finished)
+            found[blueprint.resource.name] = runs
+        return found
+
+    def _assign(
+        self, source: Source, found: Mapping[str, tuple[RunDirectory, ...]], current: CurrentRun | None
+    ) -> dict[str, str]:
+        """The run of each resource of *source*; *current*: the harvest under way, None: there is none."""
         if current is None:
             taken = {run.name for runs in found.values() for run in runs}
             current = CurrentRun(
                 run=layout.run_name(self._site.clock.now(), taken),
                 provider=source.provider.name,
                 mode=Phase.FULL,
-                resources=names,
+                resources=tuple(found),
             )
-            begin_current(fs, out, source.name, current)
+            begin_current(self._site.fs, self._site.out, source.name, current)
+        unfinished = {name: [run.name for run in runs if not run.finished] for name, runs in found.items()}
         return {
-            name: current.run
-            if _finished_in(current.run, found[name]) or not unfinished.get(name)
-            else unfinished[name][-1].name
-            for name in names
+            name: current.run if _finished_in(current.run, runs) or not unfinished[name] else unfinished[name][-1]
+            for name, runs in found.items()
         }
 
     def _check_provider(self, source: Source) -> None:
