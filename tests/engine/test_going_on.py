@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
+
 from harvester.engine.resource_run import Outcome
 from harvester.errors import ConnectionFailed, QuotaExhausted, ResourceRefused
 from harvester.model import PageRequest
@@ -39,6 +41,26 @@ async def test_what_has_finished_in_a_harvest_broken_off_is_not_fetched_again(ou
     assert not any("Office" in url for url in bench.server.asked[asked:])
     assert bench.keys("Property") == EVERY_KEY
     assert len(bench.runs("Office")) == len(bench.runs("Property")) == 1
+
+
+async def test_a_source_that_had_finished_is_not_fetched_again_when_another_was_stopped(out: Path) -> None:
+    """FAULTS R01, R02: sources end at different times; a restart goes on with the harvest of all of them."""
+    bench = Bench(out, {"Property": listings(95), "Office": offices(1)})
+
+    def stop_late(number: int, url: str) -> None:
+        if "000069" in url:
+            bench.stop.set()
+
+    bench.server.before = stop_late
+    assert verdicts(await bench.run_side_by_side(lake="Property", pond="Office")) == {
+        "Property": "interrupted",
+        "Office": "complete",
+    }
+    bench.server.before, bench.stop = NOTHING, anyio.Event()
+    bench.clock.advance(DAY)
+    asked = len(bench.server.asked)
+    assert set(verdicts(await bench.run_side_by_side(lake="Property", pond="Office")).values()) == {"complete"}
+    assert not any("Office" in url for url in bench.server.asked[asked:])
 
 
 async def test_a_spent_quota_breaks_a_harvest_off_and_does_not_end_it(out: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -60,6 +61,13 @@ class Bench:
         """Harvest; the outcome of each resource, parents included."""
         with ThreadPoolExecutor(1) as executor:
             outcomes = await Supervisor([self._source(resources)], self._site(executor), restart=restart).run()
+        return {outcome.resource: outcome for outcome in outcomes}
+
+    async def run_side_by_side(self, **sources: str) -> dict[str, Outcome]:
+        """One harvest of several sources with one resource each; the outcome of each resource."""
+        ready = [replace(self._source((resource,)), name=name) for name, resource in sources.items()]
+        with ThreadPoolExecutor(1) as executor:
+            outcomes = await Supervisor(ready, self._site(executor)).run()
         return {outcome.resource: outcome for outcome in outcomes}
 
     @asynccontextmanager
