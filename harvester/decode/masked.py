@@ -34,8 +34,9 @@ def stamp_masked(record: Raw) -> Raw:
 
 def _masked(text: bytes) -> list[str]:
     """Names of masked members of ``StandardFields`` itself, in its order."""
-    candidates = tuple(dict.fromkeys(_candidates(text)))
-    if any(_ODD.search(name) for name in candidates):
+    candidates = tuple(_candidates(text))
+    # A name that is masked in several places may come in front of its own place in StandardFields.
+    if len(set(candidates)) < len(candidates) or any(_ODD.search(name) for name in candidates):
         return [name for name, value in _decode_all(text).fields.items() if bytes(value) == _LITERAL]
     fields = _decoder(candidates)(text).parent
     values = [getattr(fields, f"f{number}") for number in range(len(candidates))]

@@ -24,6 +24,11 @@ def test_names_of_every_spelling_are_found(name: str) -> None:
     assert json.loads(bytes(stamp_masked(Raw(text))))["_masked"] == [name]
 
 
+def test_a_member_of_the_same_name_beside_standard_fields_does_not_change_their_order() -> None:
+    text = b'{"B":"********","StandardFields":{"A":"********","B":"********"}}'
+    assert json.loads(bytes(stamp_masked(Raw(text))))["_masked"] == ["A", "B"]
+
+
 @given(st.dictionaries(_names, _values, max_size=4), st.dictionaries(_names, _values, max_size=6), st.booleans())
 def test_the_masked_members_of_standard_fields_are_named(
     beside: dict[str, Any], fields: dict[str, Any], spaced: bool
