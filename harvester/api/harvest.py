@@ -17,7 +17,7 @@ from harvester.api.ports import Ports
 from harvester.api.promise import promises_of
 from harvester.config.schema import Config
 from harvester.contracts import Clock, Sink
-from harvester.engine.resource_run import Outcome, Site
+from harvester.engine.site import Outcome, Site
 from harvester.engine.supervisor import Supervisor
 from harvester.errors import ArgumentError, DeadlineReached, HarvesterError
 from harvester.events import Event, ResourceFinished, RunFinished, RunStarted

@@ -14,7 +14,7 @@ from harvester.api.assembly import assemble, choose
 from harvester.api.ports import Ports
 from harvester.config.schema import Config
 from harvester.contracts import Sink
-from harvester.engine.resource_run import Site
+from harvester.engine.site import Site
 from harvester.engine.source import Source
 from harvester.engine.stream import PageStream
 from harvester.errors import ArgumentError

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from pathlib import PurePath
 from typing import TypeVar
 
-import anyio
 import msgspec
 
-from harvester.contracts import Clock, Fs, Rng, Sink, Transport
+from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
 from harvester.engine.ask import count
 from harvester.engine.assignment import assign
+from harvester.engine.crew import Crew
 from harvester.engine.quarantine import Quarantine
 from harvester.engine.sieve import Sieve
+from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stopping import unless_stopped
-from harvester.engine.worker import Position, WalkWorker, Workshop, resume, stamp_of
+from harvester.engine.worker import Workshop, stamp_of
 from harvester.errors import ConfigError, HarvesterError, StorageError
 from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
 from harvester.model import Phase, Walk
@@ -34,7 +32,7 @@ from harvester.store.commits import Commit, CommitLog
 from harvester.store.keys import SeenKeys
 from harvester.store.manifest import KeyDigest, Manifest, WalkEvidence, read_manifest, write_manifest
 from harvester.store.runs import tidy
-from harvester.store.shards import Compression, ShardEntry, read_lines
+from harvester.store.shards import ShardEntry, read_lines
 
 T = TypeVar("T")
 
@@ -42,36 +40,9 @@ _CLOSING_ROUNDS = "cde"  # first letters of the walk ids: a short count is answe
 _REMEMBER = 1000  # lines taken at a time when an earlier attempt is read back
 
 
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """Where and with what a harvest writes; shared by all its resources."""
-
-    out: PurePath
-    fs: Fs
-    clock: Clock
-    rng: Rng
-    sink: Sink
-    executor: Executor
-    compression: Compression
-    shard_bytes: int
-    commit_seconds: float
-    stop: anyio.Event
-    keys_on_disk: bool = True  # False: the key index stays in memory (simulations)
-
-
 def _total(counts: Sequence[int | None]) -> int | None:
     """The sum; None when one of them is not known, or there are none."""
     return None if not counts or None in counts else sum(number or 0 for number in counts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a resource ended. *error* is what stopped it; None when it finished or was interrupted."""
-
-    resource: str
-    verdict: str  # complete | incomplete | failed | interrupted
-    reason: str = ""
-    error: HarvesterError | None = None
 
 
 class ResourceRun:
@@ -84,9 +55,7 @@ class ResourceRun:
         self.directory = layout.run_directory(site.out, source.name, self._resource.dirname, run)
         self._requests = 0
         self._transport: Transport = source.connect(self._count_request)
-        self._logs: dict[str, CommitLog] = {}
-        self._positions: dict[str, Position] = {}
-        self._walks: dict[str, Walk] = {}
+        self._crew = Crew(source, site, self.directory)
         self._digest = KeyDigest()
         self._started: datetime = site.clock.now()
         self._count_after: int | None = None
@@ -137,12 +106,12 @@ class ResourceRun:
             for commits in earlier.values():
                 self._requests += commits[-1].tally.requests
                 await self._in_thread(self._remember, shop, commits)
-            if not await self._work(walks, shop, earlier):
+            if not await self._crew.run(walks, shop, earlier):
                 return self._conclude("interrupted", "stopped; run the same command again to go on")
             reason = ""
             for letter, following in zip(_CLOSING_ROUNDS, f"{_CLOSING_ROUNDS[1:]}-", strict=True):
                 closing = [closed for walk in walks if (closed := self._close(walk, letter)) is not None]
-                if not await self._work(closing, shop, earlier):
+                if not await self._crew.run(closing, shop, earlier):
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
                 reason, stopped = await self._shortfall(walks, shop)
                 if stopped:
@@ -151,43 +120,14 @@ class ResourceRun:
                 if not any(name.startswith(following) for name in earlier) and (not reason or not closing):
                     break
             reason = doubt or reason
-            quarantined = self._sum("quarantined")
+            quarantined = self._crew.total("quarantined")
             if quarantined:
                 reason = reason or f"{quarantined:,} records could not be taken; they are in the quarantine shards"
             await self._in_thread(self._finish, reason)
         return self._conclude("incomplete" if reason else "complete", reason)
 
-    async def _work(self, walks: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]]) -> bool:
-        """Run *walks*, a few at a time. True: all have ended. The first failure is raised after the others stopped."""
-        failures: list[HarvesterError] = []
-        ended: list[bool] = []
-        limiter = anyio.CapacityLimiter(self._source.workers)
-
-        async def one(walk: Walk) -> None:
-            async with limiter:
-                if shop.stop.is_set() or failures:
-                    ended.append(False)
-                    return
-                self._walks[walk.id] = walk
-                pager = self._source.provider.pagers[walk.pager]
-                position = resume(walk, pager.first(walk), earlier.get(walk.id, ()))
-                self._positions[walk.id] = position
-                log = self._logs.get(walk.id) or CommitLog(self._site.fs, self.directory, walk.id, self._site.rng)
-                self._logs[walk.id] = log
-                try:
-                    ended.append(await WalkWorker(walk, shop, log, position).run())
-                except HarvesterError as error:
-                    failures.append(error)
-
-        async with anyio.create_task_group() as tasks:
-            for walk in walks:
-                tasks.start_soon(one, walk)
-        if failures:
-            raise failures[0]
-        return all(ended)
-
     def _close(self, walk: Walk, letter: str) -> Walk | None:
-        position = self._positions[walk.id]
+        position = self._crew.positions[walk.id]
         closing = self._blueprint.close(walk, position.anchor, position.reached)
         return msgspec.structs.replace(closing, id=f"{letter}{walk.id[1:]}") if closing is not None else None
 
@@ -197,7 +137,7 @@ class ResourceRun:
         Counts are taken before and after: rows may honestly come and go, so only fewer keys than *both* counts is
         a gap. A count can never prove that nothing is missing (FAULTS P13), it can only disprove it (P06).
         """
-        before = _total([self._positions[walk.id].expected for walk in walks])
+        before = _total([self._crew.positions[walk.id].expected for walk in walks])
         self._count_after = None
         if shop.count is not None and before is not None:
             asked: list[int | None] = []
@@ -209,9 +149,9 @@ class ResourceRun:
                 asked.append(number)
             self._count_after = _total(asked)
         known = [number for number in (before, self._count_after) if number is not None]
-        taken = self._digest.number if self._resource.key else self._sum("records")
+        taken = self._digest.number if self._resource.key else self._crew.total("records")
         claimed = min(known, default=0)
-        missing = claimed - taken - self._sum("quarantined")
+        missing = claimed - taken - self._crew.total("quarantined")
         if missing <= 0:
             return "", False
         return f"the provider counts {claimed:,} records, {missing:,} more than could be read", False
@@ -226,7 +166,7 @@ class ResourceRun:
             commits = log.load()
             if commits:
                 earlier[name] = commits
-                self._logs[name] = log
+                self._crew.logs[name] = log
                 self._check_fingerprint(commits[-1].fingerprint)
         keep = {entry.path for commits in earlier.values() for commit in commits for entry in commit.add}
         tidy(fs, self.directory, keep)
@@ -271,12 +211,12 @@ class ResourceRun:
 
     def _finish(self, reason: str) -> None:
         site = self._site
-        commits = {name: log.load() for name, log in self._logs.items()}
+        commits = {name: log.load() for name, log in self._crew.logs.items()}
         shards: list[ShardEntry] = [entry for log in commits.values() for commit in log for entry in commit.add]
-        before = [position.expected for name, position in self._positions.items() if name.startswith("w")]
+        before = [position.expected for name, position in self._crew.positions.items() if name.startswith("w")]
         # Sending times of the first and last page are in the commits; the run began with the earliest.
         started = min((log[0].at for log in commits.values() if log), default=self._started)
-        anchors = [p.anchor for n, p in self._positions.items() if n.startswith("w") and p.anchor is not None]
+        anchors = [p.anchor for n, p in self._crew.positions.items() if n.startswith("w") and p.anchor is not None]
         manifest = Manifest(
             run=self._run,
             source=self._source.name,
@@ -286,7 +226,7 @@ class ResourceRun:
             verdict="incomplete" if reason else "complete",
             reason=reason,
             fingerprint=self._blueprint.fingerprint,
-            records=self._sum("records"),
+            records=self._crew.total("records"),
             bytes=sum(entry.bytes for entry in shards),
             requests=self._requests,
             started=min(started, self._started),
@@ -295,7 +235,7 @@ class ResourceRun:
             count_before=_total(before),
             count_after=self._count_after,
             keys=self._digest.key_set() if self._resource.key else None,
-            quarantined=self._sum("quarantined"),
+            quarantined=self._crew.total("quarantined"),
             tombstones=0,
             walks=tuple(
                 WalkEvidence(
@@ -304,15 +244,15 @@ class ResourceRun:
                     value=walk.value,
                     pager=walk.pager,
                     since=walk.since,
-                    anchor=self._positions[name].anchor,
-                    watermark=self._positions[name].watermark,
-                    requests=self._positions[name].tally.requests,
-                    records=self._positions[name].tally.records,
-                    duplicates=self._positions[name].tally.duplicates,
-                    wire_bytes=self._positions[name].tally.wire_bytes,
-                    seconds=self._positions[name].tally.seconds,
+                    anchor=self._crew.positions[name].anchor,
+                    watermark=self._crew.positions[name].watermark,
+                    requests=self._crew.positions[name].tally.requests,
+                    records=self._crew.positions[name].tally.records,
+                    duplicates=self._crew.positions[name].tally.duplicates,
+                    wire_bytes=self._crew.positions[name].tally.wire_bytes,
+                    seconds=self._crew.positions[name].tally.seconds,
                 )
-                for name, walk in sorted(self._walks.items())
+                for name, walk in sorted(self._crew.walks.items())
             ),
             shards=tuple(shards),
         )
@@ -329,10 +269,10 @@ class ResourceRun:
                 run=self._run,
                 verdict=verdict,
                 reason=reason,
-                records=sum(position.committed.records for position in self._positions.values()),
-                bytes=sum(position.bytes for position in self._positions.values()),
+                records=sum(position.committed.records for position in self._crew.positions.values()),
+                bytes=sum(position.bytes for position in self._crew.positions.values()),
                 requests=self._requests,
-                quarantined=sum(position.committed.quarantined for position in self._positions.values()),
+                quarantined=sum(position.committed.quarantined for position in self._crew.positions.values()),
                 seconds=site.clock.monotonic() - self._clocked,
             )
         )
@@ -380,9 +320,6 @@ class ResourceRun:
             quarantine=Quarantine(),
             count=self._blueprint.count,
         )
-
-    def _sum(self, field: str) -> int:
-        return sum(getattr(position.tally, field) for position in self._positions.values())
 
     def _count_request(self, event: Event) -> None:
         if isinstance(event, Requested):

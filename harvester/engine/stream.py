@@ -21,8 +21,8 @@ from harvester.engine.ask import ask, find_anchor
 from harvester.engine.assignment import assign
 from harvester.engine.loop_guard import LoopGuard
 from harvester.engine.reader import Fetched, WalkReader
-from harvester.engine.resource_run import Site
 from harvester.engine.sieve import Sieve
+from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.worker import MAX_RESTARTS, Position, resume, stamp_of
 from harvester.errors import ArgumentError, ConfigError, CursorExpired

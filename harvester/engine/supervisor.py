@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import anyio
 
-from harvester.engine.resource_run import Outcome, ResourceRun, Site
+from harvester.engine.resource_run import ResourceRun
+from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.values import values_of
 from harvester.errors import (

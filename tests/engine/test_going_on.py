@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from harvester.engine.resource_run import Outcome
+from harvester.engine.site import Outcome
 from harvester.errors import ConnectionFailed, QuotaExhausted, ResourceRefused
 from harvester.model import PageRequest
 from harvester.store.manifest import read_manifest

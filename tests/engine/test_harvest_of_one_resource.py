@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from harvester.engine.resource_run import Outcome
+from harvester.engine.site import Outcome
 from harvester.errors import ConnectionFailed, CursorExpired, ResourceRefused, StorageError
 from harvester.events import PageFetched
 from harvester.store.manifest import read_manifest

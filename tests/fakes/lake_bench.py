@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 
 from harvester.contracts import Fs
-from harvester.engine.resource_run import Outcome, Site
+from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stream import PageStream
 from harvester.engine.supervisor import Supervisor

@@ -1,0 +1,40 @@
+"""Where a harvest writes, and how each of its resources ended."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import anyio
+
+from harvester.contracts import Clock, Fs, Rng, Sink
+from harvester.errors import HarvesterError
+from harvester.store.shards import Compression
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where and with what a harvest writes; shared by all its resources."""
+
+    out: PurePath
+    fs: Fs
+    clock: Clock
+    rng: Rng
+    sink: Sink
+    executor: Executor
+    compression: Compression
+    shard_bytes: int
+    commit_seconds: float
+    stop: anyio.Event
+    keys_on_disk: bool = True  # False: the key index stays in memory (simulations)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a resource ended. *error* is what stopped it; None when it finished or was interrupted."""
+
+    resource: str
+    verdict: str  # complete | incomplete | failed | interrupted
+    reason: str = ""
+    error: HarvesterError | None = None
