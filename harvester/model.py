@@ -233,4 +233,5 @@ class RateSignal(Struct, frozen=True, kw_only=True):
     refused: bool = False  # the request was turned away for quota reasons
     retry_after: float | None = None  # seconds; nothing may be sent before
     windows: tuple[WindowSignal, ...] = ()
+    open_at_most: int | None = None  # requests that may be under way at once; None: it does not say
     evidence: str = ""  # the header or text it was read from, for ``quota`` and the logs; no secret

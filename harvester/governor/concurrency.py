@@ -18,6 +18,7 @@ class Concurrency:
 
     def __init__(self, cap: int) -> None:
         self._cap = cap
+        self._most = cap  # by the server's word
         self._limit = cap  # the provider's terms allow it, so it is where we begin
         self._threshold = cap  # doubling ends here
         self._answers = 0
@@ -31,7 +32,11 @@ class Concurrency:
 
     @property
     def limit(self) -> int:
-        return self._limit
+        return min(self._limit, self._most)
+
+    def allow(self, most: int) -> None:
+        """The server says that *most* requests may be open at once; the cap of the budget holds beside it."""
+        self._most = max(1, most)
 
     def probe(self) -> None:
         """A pause begins: after it one request, then a ramp."""

@@ -176,6 +176,8 @@ class Governor:
             if signal.refused and signal.retry_after is not None:
                 window = _as_promised(window, signal.retry_after)
             self._hear(window, now, signal.evidence)
+        if signal.open_at_most is not None:
+            self._concurrency.allow(signal.open_at_most)
         if signal.refused:
             self._refused(signal, now)
         elif signal.retry_after is not None and signal.retry_after > 0:

@@ -17,12 +17,18 @@ from harvester.model import Headers, WindowSignal
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|[smhd])")
 _SPANS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_PERIODS = (("Second", 1.0), ("Minute", 60.0), ("Hour", 3600.0), ("Day", 86_400.0))
+PERIODS = (("Second", 1.0), ("Minute", 60.0), ("Hour", 3600.0), ("Day", 86_400.0))
+"""Names of periods in fields that come once a period, and their seconds; shortest first."""
+
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[^",;]+|[,;]')
 
 _EPOCH = 1e9  # larger numbers are instants, in seconds since 1970
 _EPOCH_MS = 1e11  # larger ones in milliseconds
 _LONG = 1e7  # seconds (116 days); a longer wait was meant in milliseconds
+
+
+_UNITS = {"requests": "requests", "request": "requests", "content-bytes": "bytes"}
+_CONCURRENT = frozenset({"concurrent-requests", "concurrent-request"})
 
 
 class Item(tuple[str, dict[str, str]]):
@@ -107,8 +113,7 @@ def read_items(lines: Iterable[str]) -> list[Item]:
 
 def _unit(parameters: dict[str, str]) -> str | None:
     """The unit of a policy; None: one that this program does not count."""
-    unit = parameters.get("qu", '"requests"').strip('"')
-    return {"requests": "requests", "request": "requests", "content-bytes": "bytes"}.get(unit)
+    return _UNITS.get(parameters.get("qu", "requests").strip('"').lower())
 
 
 def ietf_windows(headers: Headers) -> list[WindowSignal]:
@@ -118,7 +123,7 @@ def ietf_windows(headers: Headers) -> list[WindowSignal]:
     for value, given in read_items(headers.all("ratelimit")):
         if "=" in value:
             continue  # the dictionary form of draft 07, below
-        policy = next((parameters for name, parameters in policies if name == value), {})
+        policy = next((parameters for name, parameters in policies if name.strip('"') == value.strip('"')), {})
         remaining = read_count(given.get("r"))
         unit = _unit(policy)
         if remaining is None or unit is None:
@@ -126,10 +131,10 @@ def ietf_windows(headers: Headers) -> list[WindowSignal]:
         windows.append(
             WindowSignal(
                 name=value.strip('"'),
-                seconds=read_number(policy.get("w")),
+                seconds=_not_negative(read_number(policy.get("w"))),
                 limit=read_count(policy.get("q")),
                 remaining=remaining,
-                resets_in=read_number(given.get("t")),
+                resets_in=_not_negative(read_number(given.get("t"))),
                 unit=unit,
             )
         )
@@ -142,8 +147,21 @@ def ietf_windows(headers: Headers) -> list[WindowSignal]:
     return windows
 
 
-def draft_windows(headers: Headers) -> list[WindowSignal]:
-    """``RateLimit-Limit``, ``-Remaining``, ``-Reset`` of drafts 03 to 06, and the dictionary of draft 07."""
+def most_open(headers: Headers) -> int | None:
+    """How many requests may be open at once: the lowest policy in ``concurrent-requests``; None: there is none."""
+    quotas = (
+        read_count(parameters.get("q"))
+        for _, parameters in read_items(headers.all("ratelimit-policy"))
+        if parameters.get("qu", "").strip('"').lower() in _CONCURRENT
+    )
+    return min((quota for quota in quotas if quota), default=None)
+
+
+def draft_windows(headers: Headers, served_at: datetime, now: datetime) -> list[WindowSignal]:
+    """``RateLimit-Limit``, ``-Remaining``, ``-Reset`` of drafts 03 to 06, and the dictionary of draft 07.
+
+    A Reset is a number of seconds by the drafts; some servers write an instant.
+    """
     named: dict[str, str] = {}
     for value, _ in read_items(headers.all("ratelimit")):
         name, equals, given = value.partition("=")
@@ -151,8 +169,8 @@ def draft_windows(headers: Headers) -> list[WindowSignal]:
             named[name.strip(" \t").lower()] = given.strip(" \t")
     quotas = read_items(headers.all("ratelimit-limit"))
     limit = read_count(named.get("limit") or (quotas[0][0] if quotas else None))
-    remaining = read_count(named.get("remaining") or _one(headers, "ratelimit-remaining"))
-    resets_in = read_number(named.get("reset") or _one(headers, "ratelimit-reset"))
+    remaining = read_count(named.get("remaining") or last_line(headers, "ratelimit-remaining"))
+    resets_in = read_reset(named.get("reset") or last_line(headers, "ratelimit-reset"), served_at, now)
     windows: list[WindowSignal] = []
     shown = limit is not None and remaining is not None
     for value, parameters in [*quotas, *read_items(headers.all("ratelimit-policy"))]:
@@ -161,13 +179,11 @@ def draft_windows(headers: Headers) -> list[WindowSignal]:
             continue
         if shown and quota == limit:
             shown = False
-            windows.append(
-                WindowSignal(seconds=seconds, limit=quota, remaining=remaining, resets_in=_not_negative(resets_in))
-            )
+            windows.append(WindowSignal(seconds=seconds, limit=quota, remaining=remaining, resets_in=resets_in))
         else:
             windows.append(WindowSignal(seconds=seconds, limit=quota))
     if remaining is not None and (shown or limit is None):
-        windows.append(WindowSignal(limit=limit, remaining=remaining, resets_in=_not_negative(resets_in)))
+        windows.append(WindowSignal(limit=limit, remaining=remaining, resets_in=resets_in))
     return windows
 
 
@@ -175,15 +191,15 @@ def habit_windows(headers: Headers, served_at: datetime, now: datetime) -> list[
     """``X-RateLimit-Limit``, ``-Remaining``, ``-Reset``, also ``X-Rate-Limit-*`` and one set a period (``…-Hour``)."""
     windows: list[WindowSignal] = []
     for prefix in ("x-ratelimit-", "x-rate-limit-"):
-        for suffix, seconds in (("", None), *((f"-{name.lower()}", length) for name, length in _PERIODS)):
+        for suffix, seconds in (("", None), *((f"-{name.lower()}", length) for name, length in PERIODS)):
             quotas = read_items(headers.all(f"{prefix}limit{suffix}"))
             length = seconds
             if length is None and quotas:
                 length = read_span(quotas[0][0])  # the window itself instead of a number (Centris)
             limit = read_count(quotas[0][0]) if quotas else None
-            remaining = read_count(_one(headers, f"{prefix}remaining{suffix}"))
-            used = read_count(_one(headers, f"{prefix}used{suffix}"))
-            reset = _one(headers, f"{prefix}reset{suffix}") or _one(headers, f"{prefix}reset-after{suffix}")
+            remaining = read_count(last_line(headers, f"{prefix}remaining{suffix}"))
+            used = read_count(last_line(headers, f"{prefix}used{suffix}"))
+            reset = last_line(headers, f"{prefix}reset{suffix}") or last_line(headers, f"{prefix}reset-after{suffix}")
             if remaining is None and (limit is None or length is None):
                 continue
             windows.append(
@@ -198,7 +214,7 @@ def habit_windows(headers: Headers, served_at: datetime, now: datetime) -> list[
     return windows
 
 
-def _one(headers: Headers, name: str) -> str | None:
+def last_line(headers: Headers, name: str) -> str | None:
     """The last line of a field that should have one; None: absent."""
     lines: Sequence[str] = headers.all(name)
     return lines[-1] if lines else None

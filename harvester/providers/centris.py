@@ -5,7 +5,7 @@ from __future__ import annotations
 from harvester.auth.client_credentials import ClientCredentials
 from harvester.decode.envelopes import ODataEnvelope
 from harvester.decode.verdicts import judge_http, judge_odata
-from harvester.governor.signals import centris_signal
+from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, Response, Verdict, Walk, Window
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
@@ -46,7 +46,7 @@ PROVIDER = Provider(
     counts_pages=True,
     envelope=ODataEnvelope(),
     judge=judge,
-    signals=centris_signal,
+    signals=signals_in("centris"),
     budget=Budget(windows=(Window(requests=20, seconds=60),), in_flight=4),  # section 6; the day's limit is told
     headers=(("Accept", "application/json"),),
     options=frozenset({"translations", "language"}),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from harvester.auth.api_key import ApiKey
 from harvester.decode.idx_shapes import IdxEnvelope
 from harvester.decode.idx_verdicts import judge_for
-from harvester.governor.signals import idx_signal
+from harvester.governor.signals import signals_in
 from harvester.model import Budget, PerValue, Resource, Window
 from harvester.pagers.lead_windows import LeadWindowPager
 from harvester.pagers.snapshot import SnapshotPager
@@ -129,7 +129,7 @@ def declare(*, api_version: str = API_VERSION, ancillary: bool = False) -> Provi
         look_back=frozenset({"windows"}),
         envelope=IdxEnvelope(whole=_WHOLE, withheld=_WITHHELD),
         judge=judge_for(api_version),
-        signals=idx_signal,
+        signals=signals_in("idx_broker"),
         budget=Budget(windows=(Window(seconds=3600, requests=750 if ancillary else 250),), in_flight=4, margin=0.05),
         headers=(
             ("Content-Type", "application/x-www-form-urlencoded"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harvester.auth.client_credentials import ClientCredentials
 from harvester.decode.envelopes import ImsEnvelope
 from harvester.decode.verdicts import allowed_page_size, describe, error_text, judge_http
-from harvester.governor.signals import ims_signal
+from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, PerValue, Resource, Response, Verdict, Walk
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
@@ -88,7 +88,7 @@ PROVIDER = Provider(
     envelope=ImsEnvelope(),
     judge=judge,
     default_pause=60.0,
-    signals=ims_signal,
+    signals=signals_in("ims"),
     budget=Budget(in_flight=4),  # limits exist per account; their numbers come from the administrator (section 6)
     headers=(("Accept", "application/json"),),
     source="IMS API documentation (restats), contract sections 1 to 8",

@@ -8,7 +8,7 @@ from harvester.auth.bearer import Bearer
 from harvester.decode.envelopes import SparkEnvelope
 from harvester.decode.spark_codes import judge_code, read_spark_error
 from harvester.decode.verdicts import describe, judge_http, printable
-from harvester.governor.signals import spark_signal
+from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, Resource, Response, Verdict, Window
 from harvester.pagers.page_number import PageNumberPager
 from harvester.pagers.spark_token import SparkTokenPager
@@ -91,7 +91,7 @@ PROVIDER = Provider(
     envelope=SparkEnvelope(),
     judge=judge,
     default_pause=30.0,
-    signals=spark_signal,
+    signals=signals_in("spark"),
     budget=Budget(windows=(Window(requests=2, seconds=1),), in_flight=4),  # none is published (section 7)
     headers=(("Accept", "application/json"), ("X-SparkApi-User-Agent", "harvester")),
     source="Spark Platform documentation, contract sections 1 to 9",

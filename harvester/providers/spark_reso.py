@@ -6,7 +6,7 @@ from harvester.auth.bearer import Bearer
 from harvester.decode.envelopes import ODataEnvelope
 from harvester.decode.spark_codes import judge_code, read_spark_error
 from harvester.decode.verdicts import describe, judge_http, judge_odata
-from harvester.governor.signals import spark_signal
+from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, Phase, Resource, Response, Verdict, Walk, Window
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.odata import collection, with_query
@@ -76,7 +76,7 @@ PROVIDER = Provider(
     envelope=ODataEnvelope(),
     judge=judge,
     default_pause=30.0,
-    signals=spark_signal,
+    signals=signals_in("spark"),
     budget=Budget(windows=(Window(requests=2, seconds=1),), in_flight=4),  # none is published
     headers=(("Accept", "application/json"),),
     source="Spark RESO Web API replication documentation, contract sections 1 to 8",

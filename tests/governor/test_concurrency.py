@@ -85,3 +85,15 @@ def test_scattered_latency_is_no_trend() -> None:
     for number in range(2_000):
         concurrency.answered(0.2 if number % 7 else 4.0, 1_000, 8)
     assert concurrency.limit == 8
+
+
+def test_never_more_are_open_than_the_server_says_however_well_it_goes() -> None:
+    """FAULTS Q05, Q06: a policy in concurrent requests."""
+    concurrency = Concurrency(8)
+    concurrency.allow(3)
+    assert concurrency.limit == 3
+    for _ in range(200):
+        concurrency.answered(0.1, 1000, 3)
+    assert concurrency.limit == 3
+    concurrency.allow(20)
+    assert concurrency.limit == 8

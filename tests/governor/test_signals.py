@@ -8,13 +8,17 @@ import pytest
 
 from harvester.governor.refusals import HOURLY
 from harvester.governor.signals import (
+    DIALECTS,
     any_signal,
+    bridge_signal,
     centris_signal,
     idx_signal,
     ims_signal,
     read_retry_after,
+    signals_in,
     spark_signal,
     standard_signal,
+    trestle_signal,
 )
 from harvester.model import Headers, RateSignal, Response, WindowSignal
 
@@ -319,3 +323,119 @@ def test_for_an_unknown_provider_every_dialect_is_tried(
 
 def test_a_server_that_is_down_for_a_while_is_left_alone_and_not_held_for_a_refusal() -> None:
     assert any_signal(answer(503, retry_after="120"), NOW) == RateSignal(retry_after=120.0)
+
+
+# ------------------------------------------------------------------ Trestle
+
+
+def test_trestle_tells_floats_and_milliseconds_for_each_period() -> None:
+    """FAULTS Q06."""
+    response = answer(
+        date=DATE,
+        minute_quota_limit="280.0",
+        minute_quota_available="236.0",
+        hour_quota_limit="8400.0",
+        hour_quota_available="7634.0",
+        hour_quota_resettime="1772368200000",
+        quotatype="Api",
+    )
+    assert trestle_signal(response, NOW).windows == (
+        WindowSignal(seconds=60.0, limit=280, remaining=236),
+        WindowSignal(seconds=3600.0, limit=8400, remaining=7634, resets_in=1800.0),
+    )
+
+
+def test_a_trestle_refusal_is_the_minutes_unless_the_hour_is_spent() -> None:
+    """It names no wait: "check Hour-Quota-Available" says the documentation."""
+    minute = answer(429, date=DATE, minute_quota_limit="180", hour_quota_limit="7200", hour_quota_available="7000.0")
+    assert trestle_signal(minute, NOW).refused
+    assert trestle_signal(minute, NOW).retry_after == 60.0
+    hour = answer(
+        429, date=DATE, minute_quota_limit="180", minute_quota_available="60", hour_quota_limit="7200",
+        hour_quota_available="0.0", hour_quota_resettime="2026-03-01T12:20:00Z",
+    )  # fmt: skip
+    assert trestle_signal(hour, NOW).retry_after == 1200.0
+
+
+# ------------------------------------------------------------------ Bridge
+
+
+def test_bridge_tells_the_hour_and_the_burst_of_a_minute() -> None:
+    response = answer(
+        date=DATE,
+        application_ratelimit_limit="5000",
+        application_ratelimit_remaining="4991",
+        application_ratelimit_reset="2026-03-01T12:54:05.528Z",
+        burst_ratelimit_limit="334",
+        burst_ratelimit_remaining="330",
+        burst_ratelimit_reset="2026-03-01T12:00:39.531Z",
+    )
+    assert bridge_signal(response, NOW).windows == (
+        WindowSignal(name="burst", seconds=60.0, limit=334, remaining=330, resets_in=39.531),
+        WindowSignal(name="application", seconds=3600.0, limit=5000, remaining=4991, resets_in=3245.528),
+    )
+    assert any_signal(response, NOW) == bridge_signal(response, NOW)
+
+
+def test_burst_fields_of_another_server_have_no_known_length() -> None:
+    """QStash counts its bursts by the second, and has no hour."""
+    response = answer(date=DATE, burst_ratelimit_limit="100", burst_ratelimit_remaining="7")
+    assert any_signal(response, NOW).windows == (WindowSignal(name="burst", limit=100, remaining=7),)
+
+
+def test_a_bridge_reset_beyond_its_window_is_of_some_other_window() -> None:
+    """FAULTS Q06."""
+    response = answer(
+        date=DATE,
+        application_ratelimit_limit="90000",
+        application_ratelimit_remaining="80000",
+        application_ratelimit_reset="2026-03-02T00:00:00Z",
+    )
+    assert bridge_signal(response, NOW).windows[0].seconds is None
+
+
+# ------------------------------------------------------------------ concurrency, partitions
+
+
+def test_a_policy_in_concurrent_requests_says_how_many_may_be_open() -> None:
+    response = lines(
+        ("RateLimit-Policy", '"open";q=5;qu="concurrent-requests", "few";q=3;qu=concurrent-requests'),
+        ("RateLimit-Policy", '"hour";q=500;w=3600;qu="request"'),
+        ("RateLimit", '"open";r=1, "hour";r=400;t=1800'),
+    )
+    signal = standard_signal(response, NOW)
+    assert signal.open_at_most == 3
+    assert [(window.name, window.remaining) for window in signal.windows] == [("hour", 400)]
+    assert any_signal(response, NOW).open_at_most == 3
+
+
+def test_partition_keys_and_unquoted_names_do_not_hide_a_policy() -> None:
+    """Drafts 08 to 11: ``pk`` is a byte sequence, with equals signs in it."""
+    response = lines(
+        ("RateLimit-Policy", "default;q=100;w=60;pk=:QXBwLTk5OQ==:"), ("RateLimit", '"default";r=12;t=30;pk=:QXBw:')
+    )
+    assert standard_signal(response, NOW).windows == (
+        WindowSignal(name="default", seconds=60.0, limit=100, remaining=12, resets_in=30.0),
+    )
+
+
+def test_a_reset_of_the_early_drafts_may_be_an_instant() -> None:
+    """FAULTS Q06: seconds by the draft, an epoch by some who claim to follow it."""
+    response = answer(date=DATE, ratelimit_limit="100", ratelimit_remaining="7", ratelimit_reset="1772366430")
+    assert standard_signal(response, NOW).windows == (WindowSignal(limit=100, remaining=7, resets_in=30.0),)
+
+
+# ------------------------------------------------------------------ the table
+
+
+def test_a_provider_names_its_dialects_and_is_read_in_no_other() -> None:
+    response = answer(429, hour_quota_limit="9", burst_ratelimit_remaining="3", hourly_access_key_usage="8")
+    assert {window.name for window in signals_in("bridge", "idx_broker")(response, NOW).windows} == {"burst", HOURLY}
+    with pytest.raises(KeyError):
+        signals_in("klingon")
+
+
+@pytest.mark.parametrize("name", list(DIALECTS))
+def test_a_dialect_says_nothing_of_an_answer_in_another(name: str) -> None:
+    assert DIALECTS[name].read(answer(), NOW) == RateSignal()
+    assert not DIALECTS[name].spoken(answer()) or name == "standard"

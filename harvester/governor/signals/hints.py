@@ -1,0 +1,66 @@
+"""What the dialects share: hints to wait, the answer's own clock, and how a refusal is told to people. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from harvester.governor.http_time import read_http_date
+from harvester.governor.refusals import LONGEST_PAUSE
+from harvester.model import Response
+
+TOO_MANY = 429
+SERVICE_UNAVAILABLE = 503
+SMALL = 65_536
+"""Bytes; a longer body is a page of records, not a refusal."""
+
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+
+def read_retry_after(text: str | None, response_date: datetime | None, now: datetime) -> float | None:
+    """Seconds to wait by one ``Retry-After`` field, from 0 to one day; None: absent or unreadable (FAULTS S04).
+
+    ASCII digits, or one of the three HTTP dates against the answer's own *response_date* (*now* without one). A
+    fraction is rounded up, a date in the past means now, and a wait of more than a day is cut to one.
+
+    Source: RFC 9110, sections 5.6.7 and 10.2.3.
+    """
+    if text is None:
+        return None
+    text = text.strip(" \t")
+    if _SECONDS.fullmatch(text):
+        whole, _, fraction = text.partition(".")
+        if len(whole.lstrip("0")) > 6:
+            return LONGEST_PAUSE
+        return min(LONGEST_PAUSE, float(int(whole) + (1 if fraction.strip("0") else 0)))
+    instant = read_http_date(text, now)
+    if instant is None:
+        return None
+    return min(LONGEST_PAUSE, max(0.0, (instant - (response_date or now)).total_seconds()))
+
+
+def served_at(response: Response, now: datetime) -> datetime:
+    """The answer's own ``Date``, aware UTC; *now* when it has none that can be read."""
+    lines = response.headers.all("date")
+    return (read_http_date(lines[0], now) if lines else None) or now
+
+
+def retry_after(response: Response, now: datetime) -> float | None:
+    """The longest wait that the ``Retry-After`` lines of *response* name; None: none."""
+    date = served_at(response, now)
+    return longest(*(read_retry_after(line, date, now) for line in response.headers.all("retry-after")))
+
+
+def longest(*waits: float | None) -> float | None:
+    """Of several hints to wait, the longest wins (provider contracts, "Wait hints"); None: there is none."""
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def evidence_of(response: Response, wait: float | None, text: str = "") -> str:
+    """Why the credential rests, for people: figures and fixed words, nothing else of the server's text."""
+    parts = [str(response.status)]
+    if text:
+        parts.append(text)
+    if wait is not None:
+        parts.append(f"wait {wait:g} s")
+    return ", ".join(parts)

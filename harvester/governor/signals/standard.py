@@ -1,0 +1,45 @@
+"""The fields that servers share: ``Retry-After``, the IETF ``RateLimit`` fields, ``X-RateLimit-*``."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from harvester.governor.rate_fields import draft_windows, habit_windows, ietf_windows, most_open
+from harvester.governor.refusals import LONGEST_PAUSE
+from harvester.governor.signals.hints import (
+    SERVICE_UNAVAILABLE,
+    TOO_MANY,
+    evidence_of,
+    longest,
+    retry_after,
+    served_at,
+)
+from harvester.model import RateSignal, Response
+
+
+def standard_signal(response: Response, now: datetime) -> RateSignal:
+    """``Retry-After``, the IETF ``RateLimit`` fields (drafts 03 to 11) and ``X-RateLimit-*`` in their usual forms.
+
+    Source: RFC 9110, section 10.2.3; draft-ietf-httpapi-ratelimit-headers-03 to -11.
+    """
+    date = served_at(response, now)
+    windows = [
+        *ietf_windows(response.headers),
+        *draft_windows(response.headers, date, now),
+        *habit_windows(response.headers, date, now),
+    ]
+    refused = response.status == TOO_MANY
+    hinted = refused or response.status == SERVICE_UNAVAILABLE
+    wait = retry_after(response, now) if hinted else None
+    if refused and wait is None:
+        # Nothing says which window refused; the longest Reset of a spent one is what was meant.
+        wait = longest(*(window.resets_in for window in windows if window.remaining == 0))
+        wait = None if wait is None else min(LONGEST_PAUSE, float(math.ceil(wait)))
+    return RateSignal(
+        refused=refused,
+        retry_after=wait,
+        windows=tuple(windows),
+        open_at_most=most_open(response.headers),
+        evidence=evidence_of(response, wait) if refused else "",
+    )
