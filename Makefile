@@ -13,7 +13,7 @@ RUNTIME := $(VENV)/.installed-runtime
 TOOLS := $(VENV)/.installed-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate promises check lint format bench sandbox quota-sweep lock clean
+.PHONY: help run test simulate promises check lint format bench sandbox quota-sweep fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ bench: $(TOOLS) ## measure, and compare with a plain aiohttp + orjson loop
 
 quota-sweep: $(TOOLS) ## what the governor gets of hidden quotas: SEEDS=200 HOURS=24 WORD=headers
 	$(BIN)/python -m tests.governor.sweep $(or $(SEEDS),3) $(or $(HOURS),24) "$(WORD)"
+
+fuzz: $(TOOLS) ## read COUNT made-up answers (a million) in every dialect of quotas
+	$(BIN)/python -m tests.governor.fuzz $(or $(COUNT),1000000)
 
 sandbox: $(RUNTIME) ## serve the simulated providers until Ctrl-C
 	$(BIN)/harvester sandbox

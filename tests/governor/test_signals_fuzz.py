@@ -11,26 +11,21 @@ from hypothesis import strategies as st
 
 from harvester.contracts import SignalReader
 from harvester.governor.account import Account
-from harvester.governor.signals import (
-    any_signal,
-    centris_signal,
-    idx_signal,
-    ims_signal,
-    read_retry_after,
-    spark_signal,
-    standard_signal,
-)
+from harvester.governor.signals import DIALECTS, any_signal, read_retry_after
 from harvester.model import Budget, Headers, RateSignal, Response, Window
+from tests.governor import fuzz
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-READERS = (any_signal, centris_signal, idx_signal, ims_signal, spark_signal, standard_signal)
+READERS = (any_signal, *(dialect.read for dialect in DIALECTS.values()))
 
 NAMES = st.sampled_from(
     [
         "Retry-After", "Date", "RateLimit", "RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining",
         "RateLimit-Reset", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-RateLimit-Used",
         "X-Rate-Limit-Limit", "X-Rate-Limit-Remaining", "X-Rate-Limit-Reset", "Hourly-Access-Key-Usage",
-        "X-RateLimit-Limit-Hour", "X-RateLimit-Remaining-Hour", "X-RateLimit-Reset-After",
+        "X-RateLimit-Limit-Hour", "X-RateLimit-Remaining-Hour", "X-RateLimit-Reset-After", "Hour-Quota-Limit",
+        "Hour-Quota-Available", "Hour-Quota-ResetTime", "Burst-RateLimit-Remaining", "Application-RateLimit-Reset",
+        "Application-RateLimit-Remaining",
     ]
 )  # fmt: skip
 SHAPED = st.sampled_from(
@@ -106,3 +101,8 @@ def test_no_sequence_of_answers_makes_an_account_wait_for_nan_or_less_than_nothi
             account.hear(window, now)
         account.settled(number, now, 100)
         assert account.hold(now).seconds >= 0.0
+
+
+def test_thousands_of_made_up_answers_are_read_in_every_dialect() -> None:
+    """FAULTS S04, Q06. ``make fuzz`` reads a million."""
+    fuzz.main(2_000)
