@@ -173,6 +173,13 @@ class OrderViolated(GiveUpError):
     """Pages do not follow the order the walk relies on, so completeness cannot be claimed."""
 
 
+class FilterIgnored(OrderViolated):
+    """The server answers a filtered question with everything: what changed cannot be asked for (FAULTS P15).
+
+    The message is a reason for a manifest; it names no resource.
+    """
+
+
 class StorageError(GiveUpError):
     """Reading or writing the output failed; what was committed before stays valid."""
 

@@ -23,7 +23,7 @@ from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.worker import Workshop, stamp_of
-from harvester.errors import ConfigError, HarvesterError, StorageError
+from harvester.errors import ConfigError, FilterIgnored, HarvesterError, StorageError
 from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
 from harvester.model import Phase, Walk
 from harvester.store import commits as commit_logs
@@ -108,18 +108,22 @@ class ResourceRun:
                 await self._in_thread(self._remember, shop, commits)
             if not await self._crew.run(walks, shop, earlier):
                 return self._conclude("interrupted", "stopped; run the same command again to go on")
-            reason = ""
+            reason, unasked = "", self._blueprint.doubt
             for letter, following in zip(_CLOSING_ROUNDS, f"{_CLOSING_ROUNDS[1:]}-", strict=True):
                 closing = [closed for walk in walks if (closed := self._close(walk, letter)) is not None]
-                if not await self._crew.run(closing, shop, earlier):
-                    return self._conclude("interrupted", "stopped; run the same command again to go on")
+                try:
+                    if not await self._crew.run(closing, shop, earlier):
+                        return self._conclude("interrupted", "stopped; run the same command again to go on")
+                except FilterIgnored as error:  # the full walk is whole; only its end cannot be closed (FAULTS P15)
+                    unasked = str(error)
+                    break
                 reason, stopped = await self._shortfall(walks, shop)
                 if stopped:
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
                 # A round that an earlier attempt began belongs to the run and is finished, needed or not.
                 if not any(name.startswith(following) for name in earlier) and (not reason or not closing):
                     break
-            reason = doubt or reason
+            reason = doubt or unasked or reason
             quarantined = self._crew.total("quarantined")
             if quarantined:
                 reason = reason or f"{quarantined:,} records could not be taken; they are in the quarantine shards"

@@ -23,6 +23,7 @@ class Blueprint:
     count: Callable[[Walk], PageRequest] | None  # asks only how many there are; None: the provider cannot say
     fingerprint: str  # of everything that decides which records belong to the run
     implied: bool = False
+    doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not
 
 
 @dataclass(frozen=True, kw_only=True)

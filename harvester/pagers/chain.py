@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from harvester.errors import ConfigError, ProtocolError
 from harvester.model import Head, Page, PageRequest, Phase, Walk
+from harvester.pagers.bounds import check_since
 from harvester.pagers.links import resolve, without_secrets
 from harvester.pagers.loops import Trail, digest
 from harvester.pagers.odata import ODataDialect, collection, selected, with_query
@@ -68,6 +69,7 @@ class ChainPager:
         return PageRequest(url=url, size=size if self.page_size_parameter else None, headers=prefer)
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
+        check_since(walk, heads, parameter="$filter")
         if page.next_link is None:
             return ()
         url = without_secrets(resolve(page.url, page.next_link))

@@ -65,6 +65,11 @@ def sortable(text: str) -> str | None:
     return f"{seconds}.{(fraction or '').rstrip('0')}"
 
 
+def zoned(text: str) -> bool:
+    """Whether a timestamp tells its zone."""
+    return text.endswith(("Z", "z")) or _OFFSET.search(text) is not None
+
+
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 _OFFSET = re.compile(r"[+-]\d\d:?\d\d$", re.ASCII)
 _WHOLE = re.compile(r"-?[0-9]+", re.ASCII)

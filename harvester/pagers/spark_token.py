@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from harvester.errors import ConfigError, ProtocolError
 from harvester.model import Head, Page, PageRequest, Phase, Walk
+from harvester.pagers.bounds import check_since
 from harvester.pagers.loops import Trail, digest
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.resize import resized
@@ -44,6 +45,7 @@ class SparkTokenPager:
         return self._ask(walk, min(walk.page_size or own, own), _State())
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
+        check_since(walk, heads, parameter="_filter")
         token = page.next_link
         if not page.records and not page.rejected:
             return ()

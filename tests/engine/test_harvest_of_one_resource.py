@@ -205,3 +205,23 @@ async def test_a_server_that_repeats_its_pages_for_ever_is_given_up(out: Path) -
     outcome = (await bench.run("Property"))["Property"]
     assert outcome.verdict == "failed"
     assert len(bench.server.asked) < 10
+
+
+async def test_a_server_that_ignores_the_filter_is_not_closed_by_a_silent_full_copy(out: Path) -> None:
+    """FAULTS P15: the delta would be everything, and what comes while it is read would be missing again."""
+    bench = Bench(out, {"Property": listings(95)})
+    bench.server.ignores_filter = True
+    outcome = (await bench.run("Property"))["Property"]
+    assert outcome.verdict == "incomplete"
+    assert "ignores $filter" in outcome.reason
+    assert "run with --prove" in outcome.reason
+    assert len(bench.server.asked) == 10 + 1  # the walk, and one page of the delta
+    assert bench.keys("Property") == [f"{i:06d}" for i in range(95)]
+    assert bench.manifest("Property").reason == outcome.reason
+
+
+async def test_a_doubt_of_the_blueprint_is_the_reason_of_a_run_that_met_no_failure(out: Path) -> None:
+    bench = Bench(out, {"Property": listings(5)})
+    bench.doubt = "nobody knows"
+    outcome = (await bench.run("Property"))["Property"]
+    assert (outcome.verdict, outcome.reason) == ("incomplete", "nobody knows")

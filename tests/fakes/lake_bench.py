@@ -49,6 +49,7 @@ class Bench:
         self.provider = PROVIDER
         self.count: Callable[[Walk], PageRequest] | None = None  # None: the provider cannot be asked
         self.at_risk = at_risk  # pages between two commits
+        self.doubt = ""  # why a run that meets no failure may still miss something
         self.fingerprints: dict[str, str] = {}  # by resource, of settings that differ from the configured ones
         self.fs: Fs = DiskFs(SeededRng(1)) if fs is None else fs
         self._keys_on_disk = fs is None
@@ -150,6 +151,7 @@ class Bench:
                     close=partial(closing_walk, provider),
                     count=self.count,
                     fingerprint=self.fingerprints.get(item.resource.name, "as configured"),
+                    doubt=self.doubt,
                 )
                 for item in wanted
             ),
