@@ -91,7 +91,8 @@ def main() -> None:
         late = [1e3 * times[round(0.99 * len(times))] for times in rounds]
         print(
             f"{kind:8} p50 {statistics.median(medians):.3f} ms ({min(medians):.3f} to {max(medians):.3f}), "
-            f"p99 {statistics.median(late):.3f} ms ({min(late):.3f} to {max(late):.3f})"
+            f"p99 {statistics.median(late):.3f} ms ({min(late):.3f} to {max(late):.3f}), "
+            f"{1e3 / statistics.median(medians):,.0f}/s"
         )
 
 

@@ -74,6 +74,10 @@ class Line:
             place.woken = asyncio.get_running_loop().create_future()
             await place.woken
 
+    @property
+    def empty(self) -> bool:
+        return not self._waiting
+
     def is_first(self, place: Place) -> bool:
         return self._first is place
 

@@ -593,6 +593,20 @@ async def test_waiters_are_served_in_the_order_they_came(clock: FakeClock) -> No
     assert order == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]
 
 
+async def test_nobody_who_comes_later_passes_those_who_wait(clock: FakeClock) -> None:
+    """A slot that came back while the first in line has not run yet is not anybody else's."""
+    gate = governor(clock, Window(seconds=60, requests=1))
+    ticket = gate.admit_now()
+    assert ticket is not None
+    first = asyncio.create_task(gate.admit())
+    await idle()
+    gate.release(ticket)
+    assert gate.next_free() == 0.0
+    assert gate.admit_now() is None
+    gate.release(await first)
+    assert gate.admit_now() is not None
+
+
 async def test_however_many_wait_only_one_watches_the_clock(clock: FakeClock) -> None:
     """FAULTS Q12: no herd wakes when a slot comes back."""
     gate = governor(clock, Window(seconds=60, requests=1))
