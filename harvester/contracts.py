@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import BinaryIO, Protocol
 
+from harvester.data_model import DataModel
 from harvester.events import Event
 from harvester.model import Head, Page, PageRequest, RateSignal, Request, Response, Verdict, Walk
 
@@ -177,6 +178,26 @@ class Envelope(Protocol):
 
     def open(self, response: Response, request: PageRequest, walk: Walk) -> Page:
         """Raises ``ProtocolError`` when the body is not this envelope (FAULTS D08, D09, D12)."""
+        ...
+
+
+class Metadata(Protocol):
+    """How a provider tells its data model: which requests, how their answers are judged, what they say."""
+
+    def requests(self) -> Sequence[PageRequest]:
+        """What to ask for, in this order. Never empty."""
+        ...
+
+    def judge(self, response: Response, otherwise: Judge) -> Verdict:
+        """The verdict on any answer of the provider: its own on metadata, that of *otherwise* on all else."""
+        ...
+
+    def read(self, answers: Sequence[Response]) -> DataModel:
+        """The model that the *answers* to ``requests`` tell. May take seconds: call it off the loop.
+
+        Raises:
+            ProtocolError: they cannot be read, or are beyond a bound (FAULTS M01, M02).
+        """
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from harvester.contracts import AuthScheme, Envelope, Judge, Pager, SignalReader
+from harvester.contracts import AuthScheme, Envelope, Judge, Metadata, Pager, SignalReader
 from harvester.model import Budget, PageRequest, Resource, Walk
 
 
@@ -54,6 +54,7 @@ class Provider:
     count: Callable[[Walk], PageRequest] | None = None
     counts_pages: bool = False  # the first page of a full walk tells the count, so that it need not be asked for
     headers: tuple[tuple[str, str], ...] = ()  # on every data request
+    metadata: Metadata | None = None  # where it tells its data model; None: it does not
     open_resources: bool = False  # names outside *resources* may be configured (OData)
     describe: Callable[[str], Resource] = by_convention  # members of a resource outside *resources*
     options: frozenset[str] = field(default_factory=frozenset)  # source keys that only some providers take

@@ -16,7 +16,7 @@ from harvester.api.selection import blueprints_of, wanted_of
 from harvester.config.check import check_config, check_resource_names, check_secrets, check_source_names
 from harvester.config.schema import Config, SourceConfig
 from harvester.config.secrets import SecretStore, SourceCredential, configured_secrets
-from harvester.contracts import Auth, Sink, Transport
+from harvester.contracts import Auth, Judge, Sink, Transport
 from harvester.engine.source import Blueprint, Source
 from harvester.errors import ConfigError
 from harvester.governor.governor import Governor
@@ -216,7 +216,7 @@ async def _connect(
         transport,
         source=setup.name,
         origin=setup.origin,
-        judge=provider.judge,
+        judge=_judge(provider),
         signals=provider.signals,
         auth=auth,
         governor=governor,
@@ -225,6 +225,11 @@ async def _connect(
         sink=lanes.sink,
     )
     return partial(lanes.open, Metered(stack, meter.look))
+
+
+def _judge(provider: Provider) -> Judge:
+    metadata = provider.metadata
+    return provider.judge if metadata is None else partial(metadata.judge, otherwise=provider.judge)
 
 
 def _transport(setup: Setup, origin: Origin, ports: Ports) -> AiohttpTransport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harvester.auth.client_credentials import ClientCredentials
 from harvester.decode.envelopes import ODataEnvelope
+from harvester.decode.odata_metadata import ODataMetadata
 from harvester.decode.verdicts import judge_http, judge_odata
 from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, Response, Verdict, Walk, Window
@@ -31,6 +32,7 @@ PROVIDER = Provider(
     base_url="https://datadistributionqc.centris.ca/v1/odata",
     auth=ClientCredentials(token_url="https://accounts.centris.ca/connect/token"),  # noqa: S106 - a URL, no secret
     resources=(by_convention("Property"), by_convention("Member"), by_convention("Office")),
+    metadata=ODataMetadata(query="$format=application/json", accept="application/json"),
     open_resources=True,  # the rest of the data model comes from the configuration (section 3)
     pagers={
         # The default: a row that changes moves to the end and is met again there, no other row moves.

@@ -9,6 +9,7 @@ from harvester.auth.bearer import Bearer
 from harvester.auth.client_credentials import ClientCredentials
 from harvester.contracts import Auth, AuthScheme, Clock, Credential, Transport
 from harvester.decode.envelopes import ODataEnvelope
+from harvester.decode.odata_metadata import ODataMetadata
 from harvester.decode.verdicts import judge_http, judge_odata
 from harvester.errors import ConfigError
 from harvester.governor.signals import any_signal
@@ -68,6 +69,7 @@ PROVIDER = Provider(
     base_url=None,
     auth=TokenOrClient(),
     resources=(),
+    metadata=ODataMetadata(),
     open_resources=True,
     pagers={
         "chain": ChainPager(prefer_page_size=True),

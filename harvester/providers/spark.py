@@ -7,6 +7,7 @@ import re
 from harvester.auth.bearer import Bearer
 from harvester.decode.envelopes import SparkEnvelope
 from harvester.decode.spark_codes import judge_code, read_spark_error
+from harvester.decode.spark_fields import SparkFields
 from harvester.decode.verdicts import describe, judge_http, printable
 from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, Resource, Response, Verdict, Window
@@ -78,6 +79,7 @@ PROVIDER = Provider(
         _metadata("savedsearches", "Id"),
         _metadata("system"),
     ),
+    metadata=SparkFields(),
     pagers={
         "chain": SparkTokenPager(page_size=200, page_sizes=_PAGE_SIZES),
         # For grants that allow it; large pages with expansions may run into code 1515.

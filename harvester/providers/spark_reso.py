@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harvester.auth.bearer import Bearer
 from harvester.decode.envelopes import ODataEnvelope
+from harvester.decode.odata_metadata import ODataMetadata
 from harvester.decode.spark_codes import judge_code, read_spark_error
 from harvester.decode.verdicts import describe, judge_http, judge_odata
 from harvester.governor.signals import signals_in
@@ -62,6 +63,7 @@ PROVIDER = Provider(
         Resource(name="Property", key=("ListingKey",), modified="ModificationTimestamp"),
         *(_reso(name) for name in ("Member", "Office", "Media", "Room", "Unit", "OpenHouse")),
     ),
+    metadata=ODataMetadata(),
     open_resources=True,  # Lookup, Teams and others exist for some keys
     pagers={
         "chain": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_STRICT, count=True),
