@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from harvester.governor.rate_fields import last_line, read_count, read_reset
-from harvester.governor.signals.hints import TOO_MANY, evidence_of, longest, retry_after, served_at
+from harvester.governor.signals.hints import TOO_MANY, evidence_of, retry_after, served_at, until_room
 from harvester.model import Headers, RateSignal, Response, WindowSignal
 
 _HOUR = ("application-ratelimit-", 3600.0)
@@ -28,7 +28,7 @@ def bridge_signal(response: Response, now: datetime) -> RateSignal:
         return RateSignal(windows=windows)
     wait = retry_after(response, now)
     if wait is None:
-        wait = longest(*(window.resets_in for window in windows if window.remaining == 0))
+        wait = until_room(windows)
     return RateSignal(
         refused=True, retry_after=wait, windows=windows, evidence=evidence_of(response, wait, "Bridge quota")
     )

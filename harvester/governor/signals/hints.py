@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 from harvester.governor.http_time import read_http_date
 from harvester.governor.refusals import LONGEST_PAUSE
-from harvester.model import Response
+from harvester.model import Response, WindowSignal
 
 TOO_MANY = 429
 SERVICE_UNAVAILABLE = 503
@@ -54,6 +56,15 @@ def retry_after(response: Response, now: datetime) -> float | None:
 def longest(*waits: float | None) -> float | None:
     """Of several hints to wait, the longest wins (provider contracts, "Wait hints"); None: there is none."""
     return max((wait for wait in waits if wait is not None), default=None)
+
+
+def until_room(windows: Sequence[WindowSignal]) -> float | None:
+    """Whole seconds, a day at most, until the windows that are told to be spent have room again; None: none tells.
+
+    Which window refused is not said; the longest Reset of a spent one is what was meant.
+    """
+    wait = longest(*(window.resets_in for window in windows if window.remaining == 0))
+    return None if wait is None else min(LONGEST_PAUSE, float(math.ceil(wait)))
 
 
 def evidence_of(response: Response, wait: float | None, text: str = "") -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 
 from harvester.governor.rate_fields import draft_windows, habit_windows, ietf_windows, most_open
-from harvester.governor.refusals import LONGEST_PAUSE
 from harvester.governor.signals.hints import (
     SERVICE_UNAVAILABLE,
     TOO_MANY,
     evidence_of,
-    longest,
     retry_after,
     served_at,
+    until_room,
 )
 from harvester.model import RateSignal, Response
 
@@ -33,9 +31,7 @@ def standard_signal(response: Response, now: datetime) -> RateSignal:
     hinted = refused or response.status == SERVICE_UNAVAILABLE
     wait = retry_after(response, now) if hinted else None
     if refused and wait is None:
-        # Nothing says which window refused; the longest Reset of a spent one is what was meant.
-        wait = longest(*(window.resets_in for window in windows if window.remaining == 0))
-        wait = None if wait is None else min(LONGEST_PAUSE, float(math.ceil(wait)))
+        wait = until_room(windows)
     return RateSignal(
         refused=refused,
         retry_after=wait,

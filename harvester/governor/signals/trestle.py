@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from harvester.governor.rate_fields import PERIODS, last_line, read_count, read_reset
-from harvester.governor.signals.hints import TOO_MANY, evidence_of, longest, retry_after, served_at
+from harvester.governor.signals.hints import TOO_MANY, evidence_of, retry_after, served_at, until_room
 from harvester.model import Headers, RateSignal, Response, WindowSignal
 
 
@@ -25,9 +25,10 @@ def trestle_signal(response: Response, now: datetime) -> RateSignal:
     if response.status != TOO_MANY:
         return RateSignal(windows=tuple(windows))
     wait = retry_after(response, now)
+    if wait is None:
+        wait = until_room(windows)
     if wait is None and windows:
-        spent = [window for window in windows if window.remaining == 0] or windows[:1]
-        wait = longest(*(window.resets_in if window.resets_in is not None else window.seconds for window in spent))
+        wait = windows[0].seconds  # the shortest, which nobody told to be spent
     return RateSignal(
         refused=True, retry_after=wait, windows=tuple(windows), evidence=evidence_of(response, wait, "Trestle quota")
     )
