@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -14,14 +13,13 @@ import msgspec
 
 from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
-from harvester.engine.ask import count
 from harvester.engine.assignment import assign
 from harvester.engine.crew import Crew
+from harvester.engine.evidence import Evidence
 from harvester.engine.quarantine import Quarantine
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
-from harvester.engine.stopping import unless_stopped
 from harvester.engine.worker import Workshop, stamp_of
 from harvester.errors import ConfigError, FilterIgnored, HarvesterError, StorageError
 from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
@@ -30,19 +28,14 @@ from harvester.store import commits as commit_logs
 from harvester.store import layout
 from harvester.store.commits import Commit, CommitLog
 from harvester.store.keys import SeenKeys
-from harvester.store.manifest import KeyDigest, Manifest, WalkEvidence, read_manifest, write_manifest
+from harvester.store.manifest import KeyDigest, Manifest, read_manifest, write_manifest
 from harvester.store.runs import tidy
-from harvester.store.shards import ShardEntry, read_lines
+from harvester.store.shards import read_lines
 
 T = TypeVar("T")
 
 _CLOSING_ROUNDS = "cde"  # first letters of the walk ids: a short count is answered by closing again, twice
 _REMEMBER = 1000  # lines taken at a time when an earlier attempt is read back
-
-
-def _total(counts: Sequence[int | None]) -> int | None:
-    """The sum; None when one of them is not known, or there are none."""
-    return None if not counts or None in counts else sum(number or 0 for number in counts)
 
 
 class ResourceRun:
@@ -58,7 +51,7 @@ class ResourceRun:
         self._crew = Crew(source, site, self.directory)
         self._digest = KeyDigest()
         self._started: datetime = site.clock.now()
-        self._count_after: int | None = None
+        self._evidence = Evidence(source, blueprint, site, run, self._transport, self._crew, self._digest)
         self._clocked = site.clock.monotonic()
 
     async def run(self, values: Sequence[str] | None, doubt: str = "") -> Outcome:
@@ -117,7 +110,7 @@ class ResourceRun:
                 except FilterIgnored as error:  # the full walk is whole; only its end cannot be closed (FAULTS P15)
                     unasked = str(error)
                     break
-                reason, stopped = await self._shortfall(walks, shop)
+                reason, stopped = await self._evidence.shortfall(walks, shop)
                 if stopped:
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
                 # A round that an earlier attempt began belongs to the run and is finished, needed or not.
@@ -134,31 +127,6 @@ class ResourceRun:
         position = self._crew.positions[walk.id]
         closing = self._blueprint.close(walk, position.anchor, position.reached)
         return msgspec.structs.replace(closing, id=f"{letter}{walk.id[1:]}") if closing is not None else None
-
-    async def _shortfall(self, walks: Sequence[Walk], shop: Workshop) -> tuple[str, bool]:
-        """Why the provider's count says that rows are missing, "" when it does not say so; True: asked to stop.
-
-        Counts are taken before and after: rows may honestly come and go, so only fewer keys than *both* counts is
-        a gap. A count can never prove that nothing is missing (FAULTS P13), it can only disprove it (P06).
-        """
-        before = _total([self._crew.positions[walk.id].expected for walk in walks])
-        self._count_after = None
-        if shop.count is not None and before is not None:
-            asked: list[int | None] = []
-            for walk in walks:
-                ask = partial(count, self._source, self._transport, walk, shop.count(walk))
-                number, stopped = await unless_stopped(shop.stop, ask)
-                if stopped:
-                    return "", True
-                asked.append(number)
-            self._count_after = _total(asked)
-        known = [number for number in (before, self._count_after) if number is not None]
-        taken = self._digest.number if self._resource.key else self._crew.total("records")
-        claimed = min(known, default=0)
-        missing = claimed - taken - self._crew.total("quarantined")
-        if missing <= 0:
-            return "", False
-        return f"the provider counts {claimed:,} records, {missing:,} more than could be read", False
 
     # -------------------------------------------------------------- what an earlier attempt left
 
@@ -215,52 +183,8 @@ class ResourceRun:
 
     def _finish(self, reason: str) -> None:
         site = self._site
-        commits = {name: log.load() for name, log in self._crew.logs.items()}
-        shards: list[ShardEntry] = [entry for log in commits.values() for commit in log for entry in commit.add]
-        before = [position.expected for name, position in self._crew.positions.items() if name.startswith("w")]
-        # Sending times of the first and last page are in the commits; the run began with the earliest.
-        started = min((log[0].at for log in commits.values() if log), default=self._started)
-        anchors = [p.anchor for n, p in self._crew.positions.items() if n.startswith("w") and p.anchor is not None]
-        manifest = Manifest(
-            run=self._run,
-            source=self._source.name,
-            provider=self._source.provider.name,
-            resource=self._resource.name,
-            mode=Phase.FULL,
-            verdict="incomplete" if reason else "complete",
-            reason=reason,
-            fingerprint=self._blueprint.fingerprint,
-            records=self._crew.total("records"),
-            bytes=sum(entry.bytes for entry in shards),
-            requests=self._requests,
-            started=min(started, self._started),
-            finished=site.clock.now(),
-            watermark=min(anchors, default=None),
-            count_before=_total(before),
-            count_after=self._count_after,
-            keys=self._digest.key_set() if self._resource.key else None,
-            quarantined=self._crew.total("quarantined"),
-            tombstones=0,
-            walks=tuple(
-                WalkEvidence(
-                    id=name,
-                    phase=walk.phase,
-                    value=walk.value,
-                    pager=walk.pager,
-                    since=walk.since,
-                    anchor=self._crew.positions[name].anchor,
-                    watermark=self._crew.positions[name].watermark,
-                    requests=self._crew.positions[name].tally.requests,
-                    records=self._crew.positions[name].tally.records,
-                    duplicates=self._crew.positions[name].tally.duplicates,
-                    wire_bytes=self._crew.positions[name].tally.wire_bytes,
-                    seconds=self._crew.positions[name].tally.seconds,
-                )
-                for name, walk in sorted(self._crew.walks.items())
-            ),
-            shards=tuple(shards),
-        )
-        tidy(site.fs, self.directory, {entry.path for entry in shards})
+        manifest = self._evidence.manifest(reason, requests=self._requests, started=self._started)
+        tidy(site.fs, self.directory, {entry.path for entry in manifest.shards})
         write_manifest(site.fs, self.directory, manifest)
 
     def _conclude(self, verdict: str, reason: str, error: HarvesterError | None = None) -> Outcome:

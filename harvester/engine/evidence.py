@@ -1,0 +1,128 @@
+"""What a run can show for its completeness: the provider's counts, and the manifest that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from harvester.contracts import Transport
+from harvester.engine.ask import count
+from harvester.engine.crew import Crew
+from harvester.engine.site import Site
+from harvester.engine.source import Blueprint, Source
+from harvester.engine.stopping import unless_stopped
+from harvester.engine.worker import Workshop
+from harvester.model import Phase, Walk
+from harvester.store.manifest import KeyDigest, Manifest, WalkEvidence
+from harvester.store.shards import ShardEntry
+
+
+class Evidence:
+    """Gathered beside the walks of one resource's run, and written down when it has finished.
+
+    Args:
+        transport: of the run, so that its questions are counted as the run's requests.
+        crew: its walks.
+        digest: of the keys that its sieve let through.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        blueprint: Blueprint,
+        site: Site,
+        run: str,
+        transport: Transport,
+        crew: Crew,
+        digest: KeyDigest,
+    ) -> None:
+        self._source, self._blueprint, self._site, self._run = source, blueprint, site, run
+        self._resource = blueprint.resource
+        self._transport, self._crew, self._digest = transport, crew, digest
+        self.count_after: int | None = None
+
+    async def shortfall(self, walks: Sequence[Walk], shop: Workshop) -> tuple[str, bool]:
+        """Why the provider's count says that rows are missing, "" when it does not say so; True: asked to stop.
+
+        Counts are taken before and after: rows may honestly come and go, so only fewer keys than *both* counts is
+        a gap. A count can never prove that nothing is missing (FAULTS P13), it can only disprove it (P06).
+        """
+        before = _total([self._crew.positions[walk.id].expected for walk in walks])
+        self.count_after = None
+        if shop.count is not None and before is not None:
+            asked: list[int | None] = []
+            for walk in walks:
+                ask = partial(count, self._source, self._transport, walk, shop.count(walk))
+                number, stopped = await unless_stopped(shop.stop, ask)
+                if stopped:
+                    return "", True
+                asked.append(number)
+            self.count_after = _total(asked)
+        known = [number for number in (before, self.count_after) if number is not None]
+        taken = self._digest.number if self._resource.key else self._crew.total("records")
+        claimed = min(known, default=0)
+        missing = claimed - taken - self._crew.total("quarantined")
+        if missing <= 0:
+            return "", False
+        return f"the provider counts {claimed:,} records, {missing:,} more than could be read", False
+
+    def manifest(self, reason: str, *, requests: int, started: datetime) -> Manifest:
+        """The manifest of the run as its commits tell it now. Blocking: reads them.
+
+        Args:
+            reason: why it is not complete; "" when it is.
+            started: of this attempt, aware UTC.
+        """
+        commits = {name: log.load() for name, log in self._crew.logs.items()}
+        shards: list[ShardEntry] = [entry for log in commits.values() for commit in log for entry in commit.add]
+        before = [position.expected for name, position in self._crew.positions.items() if name.startswith("w")]
+        # Sending times of the first and last page are in the commits; the run began with the earliest.
+        first = min((log[0].at for log in commits.values() if log), default=started)
+        anchors = [p.anchor for n, p in self._crew.positions.items() if n.startswith("w") and p.anchor is not None]
+        return Manifest(
+            run=self._run,
+            source=self._source.name,
+            provider=self._source.provider.name,
+            resource=self._resource.name,
+            mode=Phase.FULL,
+            verdict="incomplete" if reason else "complete",
+            reason=reason,
+            fingerprint=self._blueprint.fingerprint,
+            records=self._crew.total("records"),
+            bytes=sum(entry.bytes for entry in shards),
+            requests=requests,
+            started=min(first, started),
+            finished=self._site.clock.now(),
+            watermark=min(anchors, default=None),
+            count_before=_total(before),
+            count_after=self.count_after,
+            keys=self._digest.key_set() if self._resource.key else None,
+            quarantined=self._crew.total("quarantined"),
+            tombstones=0,
+            walks=tuple(self._walk(name, walk) for name, walk in sorted(self._crew.walks.items())),
+            shards=tuple(shards),
+        )
+
+    def _walk(self, name: str, walk: Walk) -> WalkEvidence:
+        position = self._crew.positions[name]
+        tally = position.tally
+        return WalkEvidence(
+            id=name,
+            phase=walk.phase,
+            value=walk.value,
+            pager=walk.pager,
+            since=walk.since,
+            anchor=position.anchor,
+            watermark=position.watermark,
+            requests=tally.requests,
+            records=tally.records,
+            duplicates=tally.duplicates,
+            wire_bytes=tally.wire_bytes,
+            seconds=tally.seconds,
+        )
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    """The sum; None when one of them is not known, or there are none."""
+    return None if not counts or None in counts else sum(number or 0 for number in counts)
