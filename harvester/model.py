@@ -85,6 +85,10 @@ class Walk(Struct, frozen=True, kw_only=True):
     value: str | None = None  # the PerValue value this walk is for (IMS database, idxID)
     since: str | None = None  # lower bound on the modification time, text as the provider writes it
     until: str | None = None  # upper bound, text
+    above: str | None = None  # lower bound on the first identity member, inclusive, text; None: none
+    below: str | None = None  # upper bound on it, exclusive
+    undated: bool = False  # only the rows without a modification time, which no window holds
+    part_of: str = ""  # id of the walk that this one was cut from; "": of none
     enough: str | None = None  # instant that a walk in the order of time need not go beyond; no bound, text
     horizon: float | None = None  # seconds to look back where a provider has no "everything" (lead windows)
     page_size: int | None = None  # as configured or learned; None: the pager's default

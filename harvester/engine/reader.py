@@ -89,6 +89,10 @@ class WalkReader:
         self._launch()
         return outcome
 
+    def narrow(self, walk: Walk) -> None:
+        """Go on as *walk*, which ends earlier; a fetch under way may still bring rows beyond that end."""
+        self._walk = walk
+
     def close(self) -> None:
         """End the fetches under way."""
         for scope in tuple(self._scopes):

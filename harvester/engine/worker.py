@@ -23,7 +23,7 @@ from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
 from harvester.errors import CursorExpired, HarvesterError, StorageError
 from harvester.events import Committed, Counted, PageFetched, Quarantined
-from harvester.model import Page, PageRequest, Phase, Rejected, Walk
+from harvester.model import Head, Page, PageRequest, Phase, Rejected, Walk
 from harvester.store.commits import Commit, CommitLog, Tally
 from harvester.store.shards import Compression, ShardWriter
 
@@ -64,6 +64,8 @@ class Position:
     expected: int | None = None
     watermark: str | None = None
     reached: str | None = None  # instant of the last page, told like the anchor; None: no page in this attempt
+    last: Head | None = None  # of the last record that came; None: none came in this attempt
+    left: int | None = None  # records that are still to come, by the server's last word; None: it did not say
     number: int = 0  # of the last commit
     shards: int = 0  # written so far
     quarantines: int = 0
@@ -79,6 +81,10 @@ class Position:
             self.anchor = self.anchor or self.reached
         if self.expected is None:
             self.expected = page.count
+        if page.count is not None:
+            self.left = page.count
+        if self.left is not None:
+            self.left = max(0, self.left - len(page.records))
 
     def copy(self) -> Position:
         """The same position, to be moved on trial."""
@@ -131,7 +137,10 @@ class WalkWorker:
         self._committed_at = shop.clock.monotonic()
         self._dirty = False
         self._timed_failure: HarvesterError | None = None
-        self._count_told = walk.phase is not Phase.FULL  # what a closing walk brings is no part of the whole
+        # What a closing walk brings is no part of the whole, and what was cut off is counted where it came from.
+        self._count_told = walk.phase is not Phase.FULL or bool(walk.part_of)
+        self._reader: WalkReader | None = None
+        self._abandoned = False
 
     async def run(self) -> bool:
         self._tell_count()
@@ -159,6 +168,18 @@ class WalkWorker:
         if failure is not None:
             raise failure
         return ended
+
+    async def narrow(self, walk: Walk) -> None:
+        """Go on as *walk*, which is this one with an earlier end; durable when this returns.
+
+        Whoever reads the rest must be durable before: between the two, both hold the rest, and that is harmless.
+        """
+        self.walk = walk
+        if self._reader is not None:
+            self._reader.narrow(walk)
+        self._dirty = True
+        with anyio.CancelScope(shield=True):
+            await self._commit(done=False)
 
     # -------------------------------------------------------------- reading
 
@@ -217,6 +238,7 @@ class WalkWorker:
                 clock=shop.clock,
                 tasks=tasks,
             )
+            self._reader = reader
             failure: HarvesterError | None = None
             ended = False
             try:
@@ -315,6 +337,8 @@ class WalkWorker:
             seconds=tally.seconds + fetched.travelled,
         )
         position.meet(page, anchored=self._shop.source.provider.anchor is not None)
+        if fetched.heads:
+            position.last = fetched.heads[-1]
         if sifted.last_modified is not None and sifted.last_modified > (position.watermark or ""):
             position.watermark = sifted.last_modified
         if self._shop.source.provider.anchor is not None:
@@ -336,7 +360,7 @@ class WalkWorker:
     async def _commit(self, *, done: bool) -> None:
         """Seal the open shards and append the commit that names them and the position behind them."""
         async with self._saving:
-            if not self._dirty and not done:
+            if self.position.done or self._abandoned or not (self._dirty or done):
                 return
             added = (*await self._records.seal(), *await self._rejects.seal())
             shop, position = self._shop, self.position
@@ -373,6 +397,7 @@ class WalkWorker:
         )
 
     async def _abandon(self) -> None:
+        self._abandoned = True
         with anyio.CancelScope(shield=True):
             await self._records.abandon()
             await self._rejects.abandon()
