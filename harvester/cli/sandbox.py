@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from harvester.cli.context import Context, Given, as_path
 from harvester.cli.signals import stopping_on_signals
 from harvester.contracts import Clock
 from harvester.errors import ArgumentError, CannotCreate
+from harvester.sandbox import oddities
 from harvester.sandbox.exchange import Sandbox
 from harvester.sandbox.faults import FaultError, Rule, parse_rules
 from harvester.sandbox.server import serve
@@ -42,6 +43,7 @@ async def sandbox(
     identity_port: int = 0,
     time_scale: float = 1.0,
     mutate: float = 0.0,
+    server: list[str] | None = None,
     faults: Path | None = None,
     write_config: Path | None = None,
     follow_parent: Annotated[int | None, Parameter(show=False)] = None,
@@ -75,6 +77,9 @@ async def sandbox(
         makes quota windows so many times shorter, for demonstrations.
     mutate
         rows changed every second while it serves.
+    server
+        also serve an OData server of no particular provider, with oddities: plain, or words such as
+        links-offset,cap-100,ignores-filter; can be given several times. A wrong word lists all there are.
     faults
         a JSON list of fault rules to begin with.
     write_config
@@ -83,8 +88,16 @@ async def sandbox(
         show tracebacks and log everything to standard error.
     """
     settings = settings_of(
-        lambda: Settings(seed=seed, records=records, time_scale=time_scale, mutate=mutate, clock=context.ports.clock)
+        lambda: Settings(
+            seed=seed,
+            records=records,
+            time_scale=time_scale,
+            mutate=mutate,
+            clock=context.ports.clock,
+            options={"odata_server": {"servers": server}} if server else {},
+        )
     )
+    _check_servers(server or ())
     _check_port("--port", port)
     _check_port("--identity-port", identity_port)
     rules = _read_rules(context, faults)
@@ -107,6 +120,14 @@ async def sandbox(
             await stop.wait()
             tasks.cancel_scope.cancel()
     return 0
+
+
+def _check_servers(servers: Sequence[str]) -> None:
+    for server in servers:
+        try:
+            oddities.parse(server)
+        except ValueError as exc:
+            raise ArgumentError(f"--server {server}: {exc}") from exc
 
 
 def settings_of(make: Callable[[], Settings]) -> Settings:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from harvester.sandbox.registry import client_source
+from harvester.sandbox.registry import client_sources
 from harvester.sandbox.simulator import Simulator
 
 
@@ -14,9 +14,9 @@ def config_toml(simulators: Mapping[str, Simulator], url: str, identity_url: str
     """A ready configuration: base and token URLs, demo credentials, budgets that equal the sandbox's quotas."""
     lines = [f"out = {_value(out)}"]
     for name, simulator in simulators.items():
-        lines += ["", f"[sources.{name}]"]
-        for key, value in client_source(simulator, f"{url}/{name}", f"{identity_url}/{name}").items():
-            lines.append(f"{key} = {_value(value)}")
+        for source, table in client_sources(simulator, f"{url}/{name}", f"{identity_url}/{name}").items():
+            lines += ["", f"[sources.{source}]"]
+            lines += [f"{key} = {_value(value)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"
 
 

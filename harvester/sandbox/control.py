@@ -9,6 +9,7 @@ from aiohttp import web
 
 from harvester.sandbox.exchange import Sandbox
 from harvester.sandbox.faults import FaultError, parse_rules
+from harvester.sandbox.registry import spoken_to_by
 
 _BATCH = 256  # records a write
 
@@ -42,7 +43,8 @@ class Control:
     async def truth(self, request: web.Request) -> web.StreamResponse:
         """The records a perfect replica holds now, one a line."""
         provider, resource = request.match_info["provider"], request.match_info["resource"]
-        simulator = self._sandbox.simulators.get(provider)
+        simulators = self._sandbox.simulators
+        simulator = simulators.get(provider) or spoken_to_by(provider, simulators.values())
         if simulator is None:
             return _refuse(404, f"no provider '{provider}', only {', '.join(self._sandbox.simulators)}")
         if resource not in simulator.resources():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from harvester.sandbox.settings import Settings
@@ -12,11 +12,15 @@ from harvester.sandbox.simulator import Simulator
 
 
 def load_simulators(settings: Settings) -> dict[str, Simulator]:
-    """A fresh simulator of each provider, by name, sorted.
+    """A fresh simulator of each provider, by name, sorted. One that is served ``on_request`` needs its options.
 
     Raises ``ValueError`` when *settings* hold options for a simulator that does not exist, or wrong ones.
     """
-    made = (factory(settings) for factory in _factories().values())
+    made = (
+        factory(settings)
+        for name, factory in _factories().items()
+        if name in settings.options or not getattr(factory, "on_request", False)
+    )
     found = {simulator.name: simulator for simulator in made}
     for name in settings.options:
         if name not in found:
@@ -37,6 +41,19 @@ def _factories() -> Mapping[str, Callable[[Settings], Simulator]]:
         if factory is not None:
             found[module.name] = cast("Callable[[Settings], Simulator]", factory)
     return found
+
+
+def spoken_to_by(provider: str, simulators: Iterable[Simulator]) -> Simulator | None:
+    """The simulator that clients of *provider* talk to, where it has another name; None: there is none."""
+    return next((each for each in simulators if getattr(each, "provider", each.name) == provider), None)
+
+
+def client_sources(simulator: Simulator, url: str, identity_url: str) -> Mapping[str, Mapping[str, object]]:
+    """The ``[sources.<name>]`` tables a client needs for *simulator*, by name: one, or one for each server it is."""
+    tell = getattr(simulator, "client_configs", None)
+    if tell is None:
+        return {simulator.name: client_source(simulator, url, identity_url)}
+    return cast("Callable[[str, str], Mapping[str, Mapping[str, object]]]", tell)(url, identity_url)
 
 
 def client_source(simulator: Simulator, url: str, identity_url: str) -> Mapping[str, object]:
