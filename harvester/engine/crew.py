@@ -9,7 +9,8 @@ import anyio
 
 from harvester.engine.site import Site
 from harvester.engine.source import Source
-from harvester.engine.worker import Position, WalkWorker, Workshop, resume
+from harvester.engine.worker import Position, WalkWorker, resume
+from harvester.engine.workshop import Workshop
 from harvester.errors import HarvesterError
 from harvester.model import Walk
 from harvester.store.commits import Commit, CommitLog

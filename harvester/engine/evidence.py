@@ -12,7 +12,7 @@ from harvester.engine.crew import Crew
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stopping import unless_stopped
-from harvester.engine.worker import Workshop
+from harvester.engine.workshop import Workshop
 from harvester.model import Phase, Walk
 from harvester.store.manifest import KeyDigest, Manifest, WalkEvidence
 from harvester.store.shards import ShardEntry

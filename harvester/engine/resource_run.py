@@ -16,11 +16,12 @@ from harvester.decode.heads import HeadReader
 from harvester.engine.assignment import assign
 from harvester.engine.crew import Crew
 from harvester.engine.evidence import Evidence
+from harvester.engine.intake import stamp_of
 from harvester.engine.quarantine import Quarantine
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
-from harvester.engine.worker import Workshop, stamp_of
+from harvester.engine.workshop import Workshop
 from harvester.errors import ConfigError, FilterIgnored, HarvesterError, StorageError
 from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
 from harvester.model import Phase, Walk

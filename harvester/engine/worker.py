@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
 
 import anyio
 import msgspec
 
-from harvester.contracts import Clock, Fs, Rng, Sink, Transport
-from harvester.decode.lines import join_lines, make_stamp
 from harvester.engine.ask import count, find_anchor
 from harvester.engine.frontier import Frontier
+from harvester.engine.intake import ShardIntake
 from harvester.engine.loop_guard import LoopGuard
-from harvester.engine.quarantine import Quarantine, quarantine_line
 from harvester.engine.reader import Fetched, WalkReader
-from harvester.engine.sieve import Sieve, Sifted
-from harvester.engine.source import Source
+from harvester.engine.sieve import Sifted
 from harvester.engine.stopping import unless_stopped
+from harvester.engine.workshop import Intake, Workshop
 from harvester.errors import CursorExpired, HarvesterError, StorageError
-from harvester.events import Committed, Counted, PageFetched, Quarantined
-from harvester.model import Head, Page, PageRequest, Phase, Rejected, Walk
+from harvester.events import Committed, Counted, PageFetched
+from harvester.model import Head, Page, PageRequest, Phase, Walk
 from harvester.store.commits import Commit, CommitLog, Tally
-from harvester.store.shards import Compression, ShardWriter
 
 MAX_RESTARTS = 3  # times a walk begins again at its start because the server lost its position
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workshop:
-    """What every walk of one resource's run shares."""
-
-    source: Source
-    transport: Transport
-    directory: PurePath  # of the run
-    fs: Fs
-    clock: Clock
-    rng: Rng
-    sink: Sink
-    executor: Executor  # one thread: compression, hashing and fsync happen there, in order
-    compression: Compression
-    shard_bytes: int
-    commit_seconds: float
-    fingerprint: str
-    sieve: Sieve
-    stop: anyio.Event
-    quarantine: Quarantine
-    count: Callable[[Walk], PageRequest] | None
 
 
 @dataclass(kw_only=True)
@@ -112,13 +84,6 @@ def resume(walk: Walk, pager_first: PageRequest, commits: tuple[Commit, ...]) ->
     )
 
 
-def stamp_of(walk: Walk) -> bytes:
-    """What is spliced into every record of *walk*: the value of its parent, under the declared name."""
-    if walk.resource.per_value is None or walk.value is None:
-        return b""
-    return make_stamp([(walk.resource.per_value.stamp, walk.value)])
-
-
 class WalkWorker:
     """Runs one walk. ``run`` returns True when the walk has ended, False when it was asked to stop.
 
@@ -129,9 +94,11 @@ class WalkWorker:
         self.walk, self.position = walk, position
         self._shop, self._log = shop, log
         self._pager = shop.source.provider.pagers[walk.pager]
-        self._stamp = stamp_of(walk)
-        self._records = self._writer("part", position.shards)
-        self._rejects = self._writer("quarantine", position.quarantines)
+        self._intake: Intake = (
+            ShardIntake(walk, shop, shards=position.shards, quarantines=position.quarantines)
+            if shop.intake is None
+            else shop.intake(walk, shop, position.number)
+        )
         self._saving = anyio.Lock()
         self._pages_at_risk = 0
         self._committed_at = shop.clock.monotonic()
@@ -292,14 +259,8 @@ class WalkWorker:
         """Write one page; afterwards the frontier stands behind it."""
         shop, page = self._shop, fetched.page
         async with self._saving:
-            sifted = shop.sieve.sift(self.walk, self._pager, fetched)
-            if sifted.rows:
-                lines = join_lines(page.records, self._stamp, sifted.keep)
-                await self._records.write((lines.data,), lines.rows, sifted.first_modified, sifted.last_modified)
-            rejected = shop.quarantine.admit(sifted.rejected)
-            for each in rejected:
-                await self._reject(each)
-            self._account(fetched, sifted, len(rejected))
+            sifted = await self._intake.take(self.walk, self._pager, fetched)
+            self._account(fetched, sifted)
             self.position.frontier.settle(fetched.asked, fetched.followers)
             self._pages_at_risk += 1
             self._dirty = True
@@ -318,19 +279,19 @@ class WalkWorker:
         )
         if (
             self._pages_at_risk >= shop.source.requests_at_risk
-            or self._records.open_disk_bytes >= shop.shard_bytes
+            or self._intake.open_disk_bytes >= shop.shard_bytes
             or shop.clock.monotonic() - self._committed_at >= shop.commit_seconds
         ) and self.position.frontier.cursor:
             await self._commit(done=False)
 
-    def _account(self, fetched: Fetched, sifted: Sifted, rejected: int) -> None:
+    def _account(self, fetched: Fetched, sifted: Sifted) -> None:
         position, page = self.position, fetched.page
         tally = position.tally
         position.tally = msgspec.structs.replace(
             tally,
             records=tally.records + sifted.rows,
             duplicates=tally.duplicates + sifted.duplicates,
-            quarantined=tally.quarantined + rejected,
+            quarantined=tally.quarantined + len(sifted.rejected),
             requests=tally.requests + 1,
             bytes=tally.bytes + page.size,
             wire_bytes=tally.wire_bytes + fetched.wire_bytes,
@@ -344,25 +305,12 @@ class WalkWorker:
         if self._shop.source.provider.anchor is not None:
             position.reached = position.watermark
 
-    async def _reject(self, rejected: Rejected) -> None:
-        shop = self._shop
-        await self._rejects.write((quarantine_line(rejected, shop.clock.now()),), 1, None, None)
-        shop.sink(
-            Quarantined(
-                at=shop.clock.now(),
-                source=shop.source.name,
-                resource=self.walk.resource.name,
-                walk=self.walk.id,
-                reason=rejected.reason,
-            )
-        )
-
     async def _commit(self, *, done: bool) -> None:
         """Seal the open shards and append the commit that names them and the position behind them."""
         async with self._saving:
             if self.position.done or self._abandoned or not (self._dirty or done):
                 return
-            added = (*await self._records.seal(), *await self._rejects.seal())
+            added = await self._intake.seal()
             shop, position = self._shop, self.position
             loop = asyncio.get_running_loop()
             commit: Commit = await loop.run_in_executor(
@@ -399,19 +347,4 @@ class WalkWorker:
     async def _abandon(self) -> None:
         self._abandoned = True
         with anyio.CancelScope(shield=True):
-            await self._records.abandon()
-            await self._rejects.abandon()
-
-    def _writer(self, kind: str, first_number: int) -> ShardWriter:
-        shop = self._shop
-        return ShardWriter(
-            shop.fs,
-            shop.rng,
-            shop.directory,
-            walk=self.walk.id,
-            kind=kind,
-            compression=shop.compression,
-            target_bytes=shop.shard_bytes,
-            first_number=first_number,
-            executor=shop.executor,
-        )
+            await self._intake.abandon()
