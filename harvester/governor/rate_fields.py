@@ -141,7 +141,7 @@ def ietf_windows(headers: Headers) -> list[WindowSignal]:
     for name, parameters in policies:
         # A policy of which the answer shows no state is still a limit.
         unit = _unit(parameters)
-        seconds, limit = read_number(parameters.get("w")), read_count(parameters.get("q"))
+        seconds, limit = _not_negative(read_number(parameters.get("w"))), read_count(parameters.get("q"))
         if unit and seconds and limit and not any(window.name == name.strip('"') for window in windows):
             windows.append(WindowSignal(name=name.strip('"'), seconds=seconds, limit=limit, unit=unit))
     return windows
@@ -174,7 +174,7 @@ def draft_windows(headers: Headers, served_at: datetime, now: datetime) -> list[
     windows: list[WindowSignal] = []
     shown = limit is not None and remaining is not None
     for value, parameters in [*quotas, *read_items(headers.all("ratelimit-policy"))]:
-        quota, seconds = read_count(value), read_number(parameters.get("w"))
+        quota, seconds = read_count(value), _not_negative(read_number(parameters.get("w")))
         if quota is None or not seconds or any(window.seconds == seconds for window in windows):
             continue
         if shown and quota == limit:

@@ -18,6 +18,7 @@ from harvester.sandbox.registry import load_simulators
 from harvester.sandbox.request_log import Entry, RequestLog, mark_of
 from harvester.sandbox.settings import Settings
 from harvester.sandbox.simulator import Answer, Ask, Simulator
+from harvester.sandbox.volume import ByteLimit, Volume
 
 _JSON = (("Content-Type", "application/json; charset=utf-8"),)
 
@@ -52,6 +53,7 @@ class Sandbox:
         self._started = settings.clock.monotonic()
         self._pauses = Pauses()
         self._held: dict[str, tuple[float, Effect]] = {}
+        self._volumes: dict[tuple[str, ByteLimit], Volume] = {}
         self._mutated = 0
 
     def simulator(self, name: str) -> Simulator:
@@ -150,7 +152,28 @@ class Sandbox:
         # Decided on arrival, delivered late: quotas count in the order of the log, whatever is slow.
         if delay := sum(effect.delay for effect in effects):
             await self.settings.clock.sleep(delay)
-        return self._finish(entry, ask, answer, next((each for each in effects if each.cut is not None), None))
+        reply = self._finish(entry, ask, answer, next((each for each in effects if each.cut is not None), None))
+        limits = [effect.volume for effect in effects if effect.volume is not None]
+        return self._within(limits, reply, entry, ask, owner) if limits and not entry.token else reply
+
+    def _within(self, limits: list[ByteLimit], reply: Reply, entry: Entry, ask: Ask, owner: str) -> Reply:
+        """*reply*, or a refusal where it would be more than *owner* may have. What is compressed counts as that."""
+        now = self.elapsed  # counted as it is sent, not when it was asked for
+        volumes = [self._volumes.setdefault((owner, limit), Volume(limit)) for limit in limits]
+        waits = [volume.wait(now, len(reply.body)) for volume in volumes]
+        wait = math.ceil(max(waits))
+        if wait and reply.status < 300:
+            over = limits[waits.index(max(waits))].name
+            self._pauses.announce(owner, now, now + wait)
+            headers = (*_JSON, ("Retry-After", str(wait)))
+            reply = self._finish(
+                entry, ask, Answer(status=429, headers=headers, body=_error("Too many bytes"), refused=over)
+            )
+        elif reply.status < 300:
+            for volume in volumes:
+                volume.add(now, len(reply.body))
+        fields = [field for volume in volumes for field in volume.fields(now)]
+        return msgspec.structs.replace(reply, headers=(*reply.headers, *fields))
 
     def _holding(self, owner: str, ask: Ask, asked: Asked) -> Effect | None:
         """The refusal that is still in force for *owner* (``429:mid``), with the wait that is left."""

@@ -8,6 +8,8 @@ from random import Random
 
 import msgspec
 
+from harvester.sandbox.volume import ByteLimit
+
 SKEW = -600.0
 """Seconds the server's clock is wrong by in ``429:date_skew``."""
 
@@ -29,6 +31,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     cut: float | None = None  # the connection ends after this share of the body (below 1) or these bytes
     reset: bool = False  # with *cut*: RST instead of FIN
     chunked: bool = False  # with *cut*: chunked, without the last chunk
+    volume: ByteLimit | None = None  # a quota of bytes, beside the provider's own quota
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,17 @@ def _latency(arguments: str) -> Fault:
     return _always(Effect(delay=seconds))
 
 
+def _quota(arguments: str) -> Fault:
+    name, _, value = arguments.partition("=")
+    amount, seconds, *rest = value.split(",")
+    if name != "bytes" or rest not in ([], ["told"]):
+        raise ValueError(f"'{arguments}' is not known")
+    limit = ByteLimit(bytes=int(amount), seconds=float(seconds), told=bool(rest))
+    if limit.bytes < 1 or not 0 < limit.seconds < 1e9:
+        raise ValueError("bytes and seconds are above 0")
+    return _always(Effect(volume=limit))
+
+
 def _only(*allowed: str, make: Callable[[str], Fault]) -> Callable[[str], Fault]:
     def check(arguments: str) -> Fault:
         if arguments not in allowed:
@@ -127,6 +141,7 @@ KINDS: dict[str, Kind] = {
     "401": Kind(usage="401:once", make=_only("once", make=lambda _: _status("401")), times=1),
     "latency": Kind(usage="latency:<seconds>|ramp", make=_latency),
     "token": Kind(usage="token:ttl", make=_only("ttl", make=lambda _: _always(Effect(expire_tokens=True))), times=1),
+    "quota": Kind(usage="quota:bytes=<bytes>,<seconds>[,told]", make=_quota),
     "maint": Kind(usage="maint:200|503", make=_only("200", "503", make=_maintenance)),
     "empty": Kind(usage="empty:200|204", make=_only("200", "204", make=lambda code: _always(Effect(status=int(code))))),
 }

@@ -6,10 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -33,6 +33,11 @@ class SandboxProcess:
     def log(self, provider: str | None = None) -> list[dict[str, object]]:
         entries = [json.loads(line) for line in self.get("log").splitlines()]
         return [entry for entry in entries if provider in {None, entry["provider"]}]
+
+    def set_faults(self, rules: Sequence[Mapping[str, object]]) -> None:
+        body = json.dumps(rules).encode()
+        with urlopen(Request(f"{self.url}/_sandbox/faults", data=body, method="PUT")) as answer:  # noqa: S310 - loopback
+            answer.read()
 
     def truth(self, provider: str, resource: str) -> list[bytes]:
         return self.get(f"truth/{provider}/{resource}").splitlines()
