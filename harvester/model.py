@@ -239,3 +239,15 @@ class RateSignal(Struct, frozen=True, kw_only=True):
     windows: tuple[WindowSignal, ...] = ()
     open_at_most: int | None = None  # requests that may be under way at once; None: it does not say
     evidence: str = ""  # the header or text it was read from, for ``quota`` and the logs; no secret
+
+
+# ------------------------------------------------------------------ push
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """What a provider pushed: a record may have changed. A hint, never data (Centris contract, section 9)."""
+
+    resource: str  # as the provider names it
+    key: str  # of the record, as text
+    url: str | None = None  # where the record is said to be; not trusted, its origin is checked before it is asked
+    event: str = ""  # number or name of the event, for people; "" when it has none
