@@ -14,34 +14,38 @@ from harvester.errors import ConfigError, OrderViolated
 from harvester.model import Head, Page, PageRequest, Phase, Walk
 from harvester.pagers.keyset_steps import EQ, GE, Position, delivered, read_position, step
 from harvester.pagers.odata import ODataDialect, collection, selected, with_query
-from harvester.pagers.ordering import Kind
+from harvester.pagers.ordering import Kind, sortable
 from harvester.pagers.resize import resized
 from harvester.pagers.rows import Rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeysetPager:
-    """Continues from the last value with ``ge`` and reads ties whole: no row that stays is lost while others change."""
+    """Continues from the last value with ``ge`` and reads ties whole: no row that stays is lost while others change.
+
+    A walk may be a part of the resource: a window of its time (``since``, ``until``), a range of its keys (``above``,
+    ``below``), or the rows without a time.
+    """
 
     dialect: ODataDialect
     page_size: int  # largest page to ask for
     by: str = "modified"  # ordered by the "modified" member, or by the identity members ("key")
     numbers: frozenset[str] = field(default_factory=frozenset)  # identity members that hold integers
-    count: bool = False  # ask the first page of a full walk for the total
+    count: bool = False  # ask the first page of a full walk for the total, and those that may be the last
     short_page_ends: bool = False  # once a full page came, a short one is the last (IMS contract, section 5)
 
     def first(self, walk: Walk) -> PageRequest:
-        counted = self.count and walk.phase is Phase.FULL
-        return self._ask(walk, Position(at=self._first_bound(walk)), self._size(walk), counted=counted)
+        return self._ask(walk, self._start(walk), self._size(walk))
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
-        position = read_position(page.request.state, self._first_bound(walk))
+        position = read_position(page.request.state, self._start(walk))
         size = page.request.size or self._size(walk)
         try:
             then = step(
                 position,
                 self._rows(walk, page, heads),
                 size,
+                count=page.count if self.count else None,
                 short_page_ends=self.short_page_ends,
                 enough=walk.enough if self._kind(walk) is Kind.TIME else None,
             )
@@ -50,15 +54,15 @@ class KeysetPager:
                 f"{walk.resource.name}: {error}. The server does not keep to the filter or order it was asked for "
                 f"({self._order(walk)[0]}), so completeness cannot be promised; what was written stays."
             ) from error
-        return () if then is None else (self._ask(walk, then, size),)
+        return () if then is None or self._is_beyond(walk, then) else (self._ask(walk, then, size),)
 
     def with_size(self, walk: Walk, request: PageRequest, size: int | None) -> PageRequest:
         return resized(request, size)
 
     def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
-        return delivered(read_position(request.state, self._first_bound(walk)), self._rows(walk, page, heads))
+        return delivered(read_position(request.state, self._start(walk)), self._rows(walk, page, heads))
 
-    def _ask(self, walk: Walk, position: Position, size: int, *, counted: bool = False) -> PageRequest:
+    def _ask(self, walk: Walk, position: Position, size: int) -> PageRequest:
         top = max(size, 2) if position.op == EQ else size  # in a tie: the seam and at least one more
         url = with_query(
             collection(walk),
@@ -67,7 +71,7 @@ class KeysetPager:
                 ("$orderby", self.dialect.order(self._order(walk))),
                 ("$select", selected(walk)),
                 ("$expand", walk.expand or ""),
-                ("$count", "true" if counted else ""),
+                ("$count", "true" if self.count and self._is_worth_a_count(walk, position, size) else ""),
                 ("$top", str(top)),
                 ("$skip", str(position.skip) if position.skip else ""),
             ),
@@ -81,6 +85,8 @@ class KeysetPager:
             conditions.append(f"{member} {position.op} {self._literal(walk, position.at)}")
         elif position.op != GE:
             conditions.append(f"{member} {position.op} null")
+        if member != modified and walk.below is not None:
+            conditions.append(f"{member} lt {self._literal(walk, walk.below)}")
         if modified and walk.since and member != modified:
             conditions.append(f"{modified} ge {self.dialect.instant(walk.since)}")
         if modified and walk.until:
@@ -114,8 +120,27 @@ class KeysetPager:
     def _size(self, walk: Walk) -> int:
         return min(walk.page_size or self.page_size, self.page_size)
 
-    def _first_bound(self, walk: Walk) -> str | None:
-        return walk.since if self._order(walk)[0] == walk.resource.modified else None
+    def _start(self, walk: Walk) -> Position:
+        if walk.undated:
+            return Position(op=EQ, nulls="last")
+        return Position(at=walk.since if self._kind(walk) is Kind.TIME else walk.above)
+
+    def _is_worth_a_count(self, walk: Walk, position: Position, size: int) -> bool:
+        """In a full walk: where it begins, in every page of a part, and where the last page may be."""
+        if walk.phase is not Phase.FULL or position.op == EQ or position.skip:
+            return False
+        part = walk.until is not None or walk.below is not None or bool(walk.part_of)
+        return part or not position.most or position.told.close(size, len(position.seen))
+
+    def _is_beyond(self, walk: Walk, position: Position) -> bool:
+        """Whether nothing of the walk can follow: it was given an earlier end while a page was under way.
+
+        Only instants are compared; whether a text is beyond another one, the server is asked.
+        """
+        if self._kind(walk) is not Kind.TIME or walk.until is None or position.at is None or position.op == EQ:
+            return False
+        end, here = sortable(walk.until), sortable(position.at)
+        return end is not None and here is not None and here >= end
 
     def _rows(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Rows:
         return Rows(page, heads, walk.resource, self._order(walk)[0], self._kind(walk))

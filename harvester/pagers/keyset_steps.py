@@ -8,7 +8,8 @@ A walk asks ``ge`` its bound and has seen some rows of that value. From there it
   and it is read again; behind it, ``gt`` goes on;
 * makes sure, when the page holds only rows it had: ``ge`` with ``$skip`` behind them must be empty.
 
-Only an empty page ends a tie or the walk: a short one may be all the server cared to send (FAULTS P04).
+Only an empty page ends a tie or the walk, unless the server's count proves the same (``keyset_end``): a short one may
+be all the server cared to send (FAULTS P04).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from harvester.errors import OrderViolated
+from harvester.pagers.keyset_end import Told
 from harvester.pagers.loops import Trail, digest
 from harvester.pagers.ordering import descends, same
 from harvester.pagers.rows import Rows
@@ -40,22 +42,30 @@ class Position(Struct, frozen=True, omit_defaults=True):
     filled: bool = False  # a page of the size asked for came: the server honours the size
     nulls: str = ""  # rows without a value: "late" were met behind others, "last" are being read at the end
     trail: Trail = Trail()
+    told: Told = Told()
 
     def text(self) -> str:
         return msgspec.json.encode(self).decode()
 
 
-def read_position(state: str, first_bound: str | None) -> Position:
-    """The position in a request's *state*; "" is the start of the walk, at *first_bound*."""
-    return msgspec.json.decode(state, type=Position) if state else Position(at=first_bound)
+def read_position(state: str, start: Position) -> Position:
+    """The position in a request's *state*; "" is the *start* of the walk."""
+    return msgspec.json.decode(state, type=Position) if state else start
 
 
 def step(
-    position: Position, rows: Rows, size: int, *, short_page_ends: bool = False, enough: str | None = None
+    position: Position,
+    rows: Rows,
+    size: int,
+    *,
+    count: int | None = None,
+    short_page_ends: bool = False,
+    enough: str | None = None,
 ) -> Position | None:
     """The position after the page *rows*, of which *size* records were asked for; None: the walk has ended.
 
     Args:
+        count: rows there are from the position's bound on, as the server says; None: it does not.
         short_page_ends: a page shorter than *size* is the last one, once the server has filled one.
         enough: an instant, for walks in the order of time: a page that reaches it, and is shorter than one the server
             sent before, ends the walk. It holds all there is at this moment, and where rows change faster than pages
@@ -70,7 +80,11 @@ def step(
     else:
         if rows.late_nulls():
             position = replace(position, nulls="late")
-        if short_page_ends and position.filled and rows.total < size:
+        known = 0 if position.skip else rows.known(position.at, position.seen)
+        told = position.told
+        position = replace(position, told=told.after(None if position.skip else count, rows.total, known))
+        ended = not position.skip and told.ends(count, rows.total, known, size)
+        if ended or (short_page_ends and position.filled and rows.total < size):
             _check(position, rows)
             then = None
         else:
@@ -86,8 +100,7 @@ def delivered(position: Position, rows: Rows) -> list[bool] | None:
     """Which of *rows* are not delivered before, or later in their own place; None: all."""
     if position.op != EQ and position.skip:
         return [False] * len(rows)  # only asked whether there are any
-    seen = frozenset(position.seen)
-    known = [place for place in range(rows.known_at_start(position.at, seen)) if rows.identity(place) in seen]
+    known = rows.places_of(position.at, position.seen)
     late = rows.late_nulls() if position.op != EQ else frozenset()
     if not known and not late:
         return None

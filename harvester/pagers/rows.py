@@ -48,11 +48,17 @@ class Rows:
         places = list(takewhile(lambda place: self._has(place, value), places))
         return tuple(map(self.identity, reversed(places)))
 
-    def known_at_start(self, value: str | None, seen: frozenset[str]) -> int:
-        """How many of the first rows have *value*, so that they may be among *seen*."""
+    def places_of(self, value: str | None, seen: Sequence[str]) -> list[int]:
+        """Places of the rows among *seen*, all of which have *value*, in front of the page."""
         if not seen:
-            return 0
-        return sum(1 for _ in takewhile(lambda place: self._has(place, value), range(len(self))))
+            return []
+        known = frozenset(seen)
+        front = takewhile(lambda place: self._has(place, value), range(len(self)))
+        return [place for place in front if self.identity(place) in known]
+
+    def known(self, value: str | None, seen: Sequence[str]) -> int:
+        """How many those are."""
+        return len(self.places_of(value, seen))
 
     def all_have(self, value: str | None) -> bool:
         return all(self._has(place, value) for place in range(len(self)))

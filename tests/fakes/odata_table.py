@@ -23,8 +23,8 @@ _ANY = Resource(name="Property")
 class OdataTable:
     """Rows, and how the server treats requests. Values compare as Python does; null is nothing's equal but null's.
 
-    ``cap``: most rows of a page; ``short``: a page cut to so many rows now and then (FAULTS P04);
-    ``nulls_first``: where null sorts.
+    ``count``: how many it says there are (FAULTS P13); ``cap``: most rows of a page; ``short``: a page cut to so
+    many rows now and then (FAULTS P04); ``nulls_first``: where null sorts.
     """
 
     def __init__(self, rows: list[Row], *, cap: int = 1000, nulls_first: bool = True) -> None:
@@ -33,6 +33,7 @@ class OdataTable:
         self.nulls_first = nulls_first
         self.ignore: frozenset[str] = frozenset()  # parameters the server does not look at (FAULTS P15)
         self.short: Callable[[int], int] = lambda size: size
+        self.count: Callable[[int, int], int] = lambda all_rows, of_page: all_rows
         self.asked: list[dict[str, str]] = []
 
     def answer(self, request: PageRequest) -> Page:
@@ -47,7 +48,10 @@ class OdataTable:
         start = int(query.get("$skip", "0"))
         size = min(int(query.get("$top", "1000")), self.cap)
         page = rows[start : start + size]
-        body = json.dumps({"value": page[: self.short(len(page))]}).encode()
+        document: dict[str, object] = {"value": page[: self.short(len(page))]}
+        if query.get("$count") == "true":
+            document["@odata.count"] = self.count(len(rows), len(page))
+        body = json.dumps(document).encode()
         response = Response(status=200, headers=Headers(), body=body, url=_BASE + request.url)
         return ODataEnvelope().open(response, request, Walk(id="w00", resource=_ANY, pager=""))
 
