@@ -20,6 +20,7 @@ from harvester.sandbox.odata_filter import QueryError, parse_filter
 from harvester.sandbox.quota import Decision, Limit, Quota, period_text
 from harvester.sandbox.records import Row, array
 from harvester.sandbox.settings import Settings
+from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
 from harvester.sandbox.stamps import instant_at, stamp
 from harvester.sandbox.tokens import Tokens, bearer
@@ -118,6 +119,9 @@ class CentrisSimulator:
 
     def truth(self, resource: str) -> Iterator[bytes]:
         return (row.body for row in self._data.collection(resource).table)
+
+    def shelves(self, resource: str) -> Sequence[Shelf]:
+        return [Shelf(table=self._data.collection(resource).table, key=(KEYS[resource],), modified=MODIFIED)]
 
     def mutate(self, count: int) -> None:
         for _ in range(count):

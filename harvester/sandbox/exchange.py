@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import parse_qsl, unquote
@@ -11,15 +14,18 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from harvester.sandbox.client_config import config_toml
-from harvester.sandbox.fault_kinds import Effect
+from harvester.sandbox.detours import Detours
+from harvester.sandbox.fault_kinds import Effect, Scene
 from harvester.sandbox.faults import Asked, Faults
 from harvester.sandbox.quota import Pauses
 from harvester.sandbox.registry import load_simulators
 from harvester.sandbox.request_log import Entry, RequestLog, mark_of
+from harvester.sandbox.server_clock import ServerClock
 from harvester.sandbox.settings import Settings
 from harvester.sandbox.simulator import Answer, Ask, Simulator
 from harvester.sandbox.volume import ByteLimit, Volume
 
+_REMEMBERED = 8  # answers that may come again as those of other requests
 _JSON = (("Content-Type", "application/json; charset=utf-8"),)
 
 
@@ -38,13 +44,16 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     cut: Cut | None = None
+    raw: bytes | None = None  # the whole answer as it goes on the wire, before the connection is closed
 
 
 class Sandbox:
     """The simulators with their faults and the request log. ``url`` and ``identity_url`` are set once it listens."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.clock = ServerClock(settings.clock)
+        self.settings = settings = replace(settings, clock=self.clock)
+        self.detours = Detours()
         self.simulators = load_simulators(settings)
         self.faults = Faults(seed=settings.seed)
         self.log = RequestLog()
@@ -55,6 +64,7 @@ class Sandbox:
         self._held: dict[str, tuple[float, Effect]] = {}
         self._volumes: dict[tuple[str, ByteLimit], Volume] = {}
         self._mutated = 0
+        self._earlier: dict[str, deque[tuple[Ask, Answer]]] = {}
 
     def simulator(self, name: str) -> Simulator:
         """Raises ``KeyError`` for a provider that is not simulated."""
@@ -147,14 +157,42 @@ class Sandbox:
             tell = getattr(simulator, "identity", None)
             answer = Answer(status=404, headers=_JSON, body=_error("Not here")) if tell is None else tell(ask)
         else:
-            answer = simulator.answer(ask)
+            answer = self._data_answer(simulator, ask, effects)
         self.faults.answered(asked, answer.status)
         # Decided on arrival, delivered late: quotas count in the order of the log, whatever is slow.
         if delay := sum(effect.delay for effect in effects):
             await self.settings.clock.sleep(delay)
         reply = self._finish(entry, ask, answer, next((each for each in effects if each.cut is not None), None))
+        if wire := next((each.wire for each in effects if each.wire is not None), None):
+            date = ("Date", dict(reply.headers)["Date"])
+            others = [each for each in answer.headers if each[0].lower() != "date"]
+            raw = wire(answer.status, (*others, date), answer.body)
+            reply = msgspec.structs.replace(reply, raw=raw, cut=None)
         limits = [effect.volume for effect in effects if effect.volume is not None]
         return self._within(limits, reply, entry, ask, owner) if limits and not entry.token else reply
+
+    def _data_answer(self, simulator: Simulator, ask: Ask, effects: Sequence[Effect]) -> Answer:
+        """What the provider says, with what faults make of the request before and of the answer behind it."""
+        earlier = self._earlier.setdefault(simulator.name, deque(maxlen=_REMEMBERED))
+        detours, rng = self.detours, self.faults.rng
+        found = detours.lead(ask)
+        for effect in effects:
+            if effect.before is not None and isinstance(found, Ask):
+                scene = Scene(
+                    ask=found, simulator=simulator, rng=rng, detours=detours, clock=self.clock, earlier=tuple(earlier)
+                )
+                found = effect.before(scene)
+        answer = simulator.answer(found) if isinstance(found, Ask) else found
+        if isinstance(found, Ask) and answer.status == 200:
+            earlier.append((found, answer))
+        for effect in effects:
+            if effect.after is not None:
+                place = found if isinstance(found, Ask) else ask
+                scene = Scene(
+                    ask=place, simulator=simulator, rng=rng, detours=detours, clock=self.clock, earlier=tuple(earlier)
+                )
+                answer = effect.after(scene, answer)
+        return answer
 
     def _within(self, limits: list[ByteLimit], reply: Reply, entry: Entry, ask: Ask, owner: str) -> Reply:
         """*reply*, or a refusal where it would be more than *owner* may have. What is compressed counts as that."""

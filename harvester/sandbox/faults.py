@@ -12,8 +12,14 @@ from typing import Annotated
 
 import msgspec
 
-from harvester.sandbox.fault_kinds import KINDS, Effect
+from harvester.sandbox.body_faults import BODY_KINDS
+from harvester.sandbox.data_faults import DATA_KINDS
+from harvester.sandbox.fault_kinds import PLAIN_KINDS, Effect, Kind
+from harvester.sandbox.page_faults import PAGE_KINDS
 from harvester.sandbox.registry import simulator_names
+from harvester.sandbox.simulator import fits_resource
+
+KINDS: dict[str, Kind] = {**PLAIN_KINDS, **BODY_KINDS, **PAGE_KINDS, **DATA_KINDS}
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -89,12 +95,6 @@ def parse_rules(text: bytes) -> list[Rule]:
     return rules
 
 
-def fits_resource(path: str, resource: str) -> bool:
-    """Is *path* about *resource*: the collection itself, one of its entities, or something below it?"""
-    at = f"/{path}/".find(f"/{resource}/")
-    return at >= 0 or f"/{path}".find(f"/{resource}(") >= 0
-
-
 class Faults:
     """The rules in force and what they have done so far."""
 
@@ -105,7 +105,7 @@ class Faults:
     def replace(self, rules: Sequence[Rule]) -> None:
         """Other rules from now on; every counter starts again. Raises ``FaultError`` and keeps the old ones."""
         self._live = [_Live(rule) for rule in rules]
-        self._rng = Random(f"{self._seed}:faults")
+        self.rng = Random(f"{self._seed}:faults")
         self._answered: dict[tuple[str, str], int] = {}
 
     @property
@@ -128,7 +128,7 @@ class Faults:
             else:
                 live.fired += 1
                 live.burst = live.fault.burst - 1
-            found.append((live.rule.fault, live.fault.effect(live.fired, self._rng)))
+            found.append((live.rule.fault, live.fault.effect(live.fired, self.rng)))
         return found
 
     def answered(self, asked: Asked, status: int) -> None:
@@ -154,4 +154,4 @@ class Faults:
 
     def _chance(self, live: _Live) -> bool:
         chance = live.rule.p * live.fault.p
-        return chance >= 1 or self._rng.random() < chance
+        return chance >= 1 or self.rng.random() < chance

@@ -19,6 +19,7 @@ from harvester.sandbox.idx_truth import resources, truth
 from harvester.sandbox.idx_windows import BadWindow
 from harvester.sandbox.quota import Limit, Quota
 from harvester.sandbox.settings import Settings
+from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
 
 ACCESS_KEY = "sandbox-access-key-001"
@@ -84,6 +85,10 @@ class IdxBroker:
 
     def truth(self, resource: str) -> Iterator[bytes]:
         return truth(self._account, self._answers, resource, version=self._options.version)
+
+    def shelves(self, resource: str) -> Sequence[Shelf]:
+        """None: the account keeps its rows as lists."""
+        return ()
 
     def client_config(self, url: str, identity_url: str) -> Mapping[str, object]:
         """The source a client needs for this simulator; leads as far back as there are any."""

@@ -15,6 +15,7 @@ from harvester.sandbox.odata_filter import Compare, Condition, QueryError, conju
 from harvester.sandbox.quota import Limit, Quota
 from harvester.sandbox.records import Table, array, json_bytes, splice
 from harvester.sandbox.settings import Settings
+from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
 from harvester.sandbox.tokens import Tokens, bearer
 
@@ -101,6 +102,12 @@ class ImsSimulator:
         for name, database in self._databases.items():
             label = json_bytes(name)
             yield from (splice(row.body, SCOPE_FIELD, label) for row in database.collection(resource).table)
+
+    def shelves(self, resource: str) -> Sequence[Shelf]:
+        if resource == "Database":
+            return [Shelf(table=self._catalogue.table, key=self._catalogue.key)]
+        found = [database.collection(resource) for database in self._databases.values()]
+        return [Shelf(table=each.table, key=each.key, modified=each.modified) for each in found]
 
     def mutate(self, count: int) -> None:
         rng = self._changes

@@ -22,6 +22,7 @@ from harvester.sandbox.odata_server_data import KEYS, MODIFIED, ServerData
 from harvester.sandbox.oddities import Oddities
 from harvester.sandbox.records import Row, array
 from harvester.sandbox.settings import Settings
+from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
 from harvester.sandbox.skip_tokens import SkipTokens, TokenRefused
 from harvester.sandbox.tokens import bearer
@@ -99,6 +100,9 @@ class OdataServer:
 
     def truth(self, resource: str) -> Iterator[bytes]:
         return (row.body for row in self._data.collection(resource).table)
+
+    def shelves(self, resource: str) -> Sequence[Shelf]:
+        return [Shelf(table=self._data.collection(resource).table, key=(KEYS[resource],), modified=MODIFIED)]
 
     def mutate(self, count: int) -> None:
         for _ in range(count):

@@ -39,11 +39,23 @@ def _handler(sandbox: Sandbox, *, identity: bool) -> Handler:
         )
         headers: CIMultiDict[str] = CIMultiDict(reply.headers)
         headers.setdefault("Server", "harvester-sandbox")
+        if reply.raw is not None:
+            return _write_as_it_is(request, reply.raw)
         if reply.cut is not None:
             return await _break_off(request, reply, reply.cut, headers)
         return web.Response(status=reply.status, headers=headers, body=reply.body)
 
     return handle
+
+
+def _write_as_it_is(request: web.Request, raw: bytes) -> web.StreamResponse:
+    """Send bytes that no server would make, and end the connection behind them."""
+    response = web.StreamResponse()
+    response.force_close()
+    if request.transport is not None:
+        request.transport.write(raw)
+        request.transport.close()
+    return response
 
 
 async def _break_off(request: web.Request, reply: Reply, cut: Cut, headers: CIMultiDict[str]) -> web.StreamResponse:

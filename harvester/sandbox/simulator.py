@@ -12,6 +12,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from harvester.sandbox.shelves import Shelf
+
 
 class Ask(Struct, frozen=True, kw_only=True):
     """One request as it came in."""
@@ -58,6 +60,10 @@ class Simulator(Protocol):
         """
         ...
 
+    def shelves(self, resource: str) -> Sequence[Shelf]:
+        """The live tables that *resource* is served from, for faults of the data; none where rows are not in tables."""
+        ...
+
     def mutate(self, count: int) -> None:
         """Change *count* rows: inserts 40 %, updates 50 %, deletes 10 %, from the simulator's own seeded stream."""
         ...
@@ -65,3 +71,14 @@ class Simulator(Protocol):
     def expire_tokens(self) -> None:
         """End every token issued so far (fault ``token:ttl``); a provider without tokens does nothing."""
         ...
+
+
+def fits_resource(path: str, resource: str) -> bool:
+    """Is *path* about *resource*: the collection itself, one of its entities, or something below it?"""
+    at = f"/{path}/".find(f"/{resource}/")
+    return at >= 0 or f"/{path}".find(f"/{resource}(") >= 0
+
+
+def resource_of(simulator: Simulator, path: str) -> str | None:
+    """The resource *path* is about, the longest name that fits; None: about none."""
+    return max((name for name in simulator.resources() if fits_resource(path, name)), key=len, default=None)

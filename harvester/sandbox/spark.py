@@ -19,6 +19,7 @@ from harvester.sandbox.property_fields import money
 from harvester.sandbox.quota import Limit, Quota
 from harvester.sandbox.records import Row, Table, splice
 from harvester.sandbox.settings import Settings
+from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
 from harvester.sandbox.skip_tokens import SkipTokens, TokenRefused
 from harvester.sandbox.spark_keys import KEYS, SparkKey, read_key
@@ -122,6 +123,14 @@ class Spark:
         for row in self._rows(resource):
             names = masked_names(row)
             yield splice(row.body, "_masked", orjson.dumps(names)) if names else row.body
+
+    def shelves(self, resource: str) -> Sequence[Shelf]:
+        if resource == "listings":
+            return [Shelf(table=self._listings, key=("Id",), modified="StandardFields.ModificationTimestamp")]
+        if resource not in self._tables:  # a share of the listings
+            return []
+        dated = resource in ("accounts", "contacts")
+        return [Shelf(table=self._tables[resource], key=("Id",), modified="ModificationTimestamp" if dated else None)]
 
     def mutate(self, count: int) -> None:
         """Change listings: inserts 40 %, price updates 50 %, deletes 10 %."""

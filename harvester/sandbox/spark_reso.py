@@ -20,6 +20,7 @@ from harvester.sandbox.odata_filter import QueryError, predicate
 from harvester.sandbox.quota import Limit, Quota
 from harvester.sandbox.records import Row, Table, array, render
 from harvester.sandbox.settings import Settings
+from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
 from harvester.sandbox.skip_tokens import SkipTokens, TokenRefused
 from harvester.sandbox.spark_keys import KEYS as ACCESS_KEYS
@@ -114,6 +115,9 @@ class SparkReso:
             rows = self._data.tables[resource].by_key
         for row in rows:
             yield row.body
+
+    def shelves(self, resource: str) -> Sequence[Shelf]:
+        return [Shelf(table=self._data.tables[resource], key=(KEYS[resource],), modified=MODIFIED)]
 
     def mutate(self, count: int) -> None:
         self._data.mutate(count)
