@@ -1,15 +1,16 @@
 """Whether a keyset page is the last one, by the server's own count: it spares the empty page at the end.
 
 Asked for with ``$count=true``, a page tells how many rows there are from its bound on. A count alone proves nothing
-(FAULTS P13): some servers tell the length of the page, some the size of the whole collection, some lie. It is
-believed only when it agrees with everything else: it told more than a page holds earlier in this walk, it is exactly
-the length of this page, and the page is short, or the rows that came since the last count are exactly those it said.
+(FAULTS P13): some servers tell the length of the page, some the size of the whole collection, some are wrong by a
+few. So it is believed only together with a page that is short, of a server that has sent no short page before the
+last one (P04) and whose counts have told more than the page held; then it must be exactly the length of the page.
 Anything else ends at an empty page, as ever.
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Told(Struct, frozen=True, array_like=True):
@@ -17,18 +18,23 @@ class Told(Struct, frozen=True, array_like=True):
 
     left: int = -1  # rows behind the last page; -1: no count was told
     honest: bool = False  # a count was larger than its page
+    short: bool = False  # a short page came that was not the last
 
-    def after(self, count: int | None, rows: int, known: int) -> Told:
-        """The same after a page of *rows*, of which *known* had been delivered before."""
+    def after(self, count: int | None, rows: int, known: int, most: int) -> Told:
+        """The same after a page that is not the last.
+
+        Args:
+            rows: that it held, *known* of them delivered before.
+            most: rows of the largest page before it.
+        """
+        told = replace(self, short=self.short or rows < most)
         if count is not None and count >= rows:
-            return Told(count - rows, self.honest or count > rows)
-        return Told(max(0, self.left - rows + known), self.honest) if self.left >= 0 else self
+            return replace(told, left=count - rows, honest=told.honest or count > rows)
+        return replace(told, left=max(0, told.left - rows + known)) if told.left >= 0 else told
 
-    def ends(self, count: int | None, rows: int, known: int, size: int) -> bool:
-        """Whether a page of *rows*, of *size* that were asked for, is the last one. *self*: before that page."""
-        if count is None or count != rows or not self.honest:
-            return False
-        return rows < size or self.left == rows - known
+    def ends(self, count: int | None, rows: int, most: int) -> bool:
+        """Whether a page of *rows* is the last one. *self* and *most*: before that page."""
+        return count == rows and rows < most and self.honest and not self.short
 
     def close(self, size: int, known: int) -> bool:
         """Whether the next page, which begins with *known* rows again, may be the last: then it is worth a count."""

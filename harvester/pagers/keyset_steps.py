@@ -73,23 +73,25 @@ def step(
     Raises:
         OrderViolated: the rows do not belong where they came (FAULTS P03, P15).
     """
-    short = rows.total < position.most
+    most = position.most
     position = replace(position, most=max(position.most, rows.total), filled=position.filled or rows.total >= size)
     if position.op == EQ:
         then = _after_tie(position, rows)
     else:
         if rows.late_nulls():
             position = replace(position, nulls="late")
-        known = 0 if position.skip else rows.known(position.at, position.seen)
         told = position.told
-        position = replace(position, told=told.after(None if position.skip else count, rows.total, known))
-        ended = not position.skip and told.ends(count, rows.total, known, size)
-        if ended or (short_page_ends and position.filled and rows.total < size):
+        if not position.skip:
+            known = rows.known(position.at, position.seen)
+            position = replace(position, told=told.after(count, rows.total, known, most))
+        if (not position.skip and told.ends(count, rows.total, most)) or (
+            short_page_ends and position.filled and rows.total < size
+        ):
             _check(position, rows)
             then = None
         else:
             then = _after(position, rows)
-            if then is not None and short and enough is not None and rows.reach(enough):
+            if then is not None and rows.total < most and enough is not None and rows.reach(enough):
                 then = None
     if then is None and position.nulls == "late":
         return Position(op=EQ, nulls="last", most=position.most, filled=position.filled)
