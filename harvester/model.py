@@ -73,6 +73,7 @@ class Phase(StrEnum):
     CLOSING = "closing"  # the delta that ends a full run, from the instant before its first request
     DELTA = "delta"
     SWEEP = "sweep"
+    REPAIR = "repair"  # records that a sweep showed to be missing or different, fetched again
 
 
 class Walk(Struct, frozen=True, kw_only=True):
@@ -96,6 +97,7 @@ class Walk(Struct, frozen=True, kw_only=True):
     filter: str | None = None  # the user's own filter, in the provider's language
     expand: str | None = None
     headers: tuple[tuple[str, str], ...] = ()  # e.g. Accept-Language
+    keys: tuple[tuple[str, ...], ...] = ()  # only these records, by their identity; (): all
     reason: str = ""  # one sentence for ``plan``: why this strategy
 
 
@@ -106,6 +108,7 @@ class PageRequest(Struct, frozen=True, kw_only=True):
     state: str = ""  # the pager's own JSON, opaque to everyone else
     size: int | None = None  # records asked for; None: the server decides
     headers: tuple[tuple[str, str], ...] = ()
+    one: bool = False  # the answer is a record, not a collection; that there is none is an answer, too
 
 
 class Head(Struct, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harvester.contracts import AuthScheme, Envelope, Judge, Metadata, Pager, SignalReader
+from harvester.inquiry import Questions
 from harvester.model import Budget, PageRequest, Resource, Walk
 
 
@@ -25,13 +26,24 @@ class SourceFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeyListing:
+    """How a provider lists the keys of a resource, for sweeps."""
+
+    pager: str | None = None  # None: that of the full walk
+    times: bool = True  # together with the modification time; False: the contract names the key alone
+    whole: bool = False  # there is no narrower form than the records themselves
+    select: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by resource, where not its identity members
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """How one API dialect is asked, read, judged and limited.
 
     ``closing`` names the pager that reads what changed since an instant; None: the provider has no such
     question and full runs end without a closing delta. ``anchor`` asks for the instant before the first
     request when the provider's data, not its ``Date``, must tell it (IMS section 8); ``count`` asks only how
-    many records there are, where the contract allows that.
+    many records there are, where the contract allows that; ``beyond`` asks for what lies behind so many records:
+    no answer to it proves that there are no more. ``fetchers`` read records by their keys, the best way first.
     """
 
     name: str
@@ -52,7 +64,12 @@ class Provider:
     timestamps: str = "iso"  # how instants are written in filters: iso (with Z), zoneless, spaced
     anchor: Callable[[Walk], PageRequest] | None = None
     count: Callable[[Walk], PageRequest] | None = None
+    beyond: Callable[[Walk, int], PageRequest] | None = None
+    listing: KeyListing = KeyListing()
+    fetchers: Mapping[str, Pager] = field(default_factory=dict)
     counts_pages: bool = False  # the first page of a full walk tells the count, so that it need not be asked for
+    questions: Questions | None = None  # what a probe may ask; None: nothing but a first page
+    probed: bool = False  # no contract tells how it pages: a probe before the first run chooses the walk
     headers: tuple[tuple[str, str], ...] = ()  # on every data request
     metadata: Metadata | None = None  # where it tells its data model; None: it does not
     open_resources: bool = False  # names outside *resources* may be configured (OData)
@@ -61,3 +78,7 @@ class Provider:
     timeout: float = 60.0  # read timeout, seconds
     default_pause: float = 1.0  # seconds of silence after a refusal that names none; doubles up to a minute
     for_source: Callable[[SourceFacts], Provider] | None = None  # a declaration that depends on its source
+
+    def pager(self, name: str) -> Pager:
+        """The pager that a walk names: of ``pagers``, or one of ``fetchers``."""
+        return self.fetchers[name] if name in self.fetchers else self.pagers[name]

@@ -8,6 +8,7 @@ only (FAULTS D07). A leading byte order mark is dropped; any other text around t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -60,6 +61,8 @@ class ODataEnvelope:
     def open(self, response: Response, request: PageRequest, walk: Walk) -> Page:
         if response.verdict.action is Action.EMPTY:
             return empty_page(response, request)
+        if request.one:
+            return make_page(response, request, walk, [_entity(response, walk)], ())
         body, rejected = open_body(response, self._decode, ("value",), walk)
         return make_page(response, request, walk, body.value, rejected, link=body.next_link, count=body.count)
 
@@ -104,6 +107,30 @@ class SparkEnvelope:
         )
         return msgspec.structs.replace(page, records=[stamp_masked(record) for record in page.records])
 
+
+def _entity(response: Response, walk: Walk) -> Raw:
+    """The record of an answer that is one, without the context that OData puts before its members.
+
+    The record's own members stay the bytes they have in a collection, so that both are one version.
+    """
+    body, _ = open_body(response, _decode_entity, (), walk)
+    found = _CONTEXT.match(body)
+    return Raw(b"{" + bytes(body)[found.end() :]) if found else body
+
+
+_CONTEXT = re.compile(rb'\s*\{\s*"@odata\.context"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*')
+
+
+def _decode_entity(body: bytes) -> Raw:
+    _decode_object(body)  # checks that it is one
+    return msgspec.json.decode(body, type=Raw)
+
+
+class _AnyObject(Struct):
+    """Any JSON object."""
+
+
+_decode_object = msgspec.json.Decoder(_AnyObject).decode
 
 # ------------------------------------------------------------------ pieces for every envelope
 

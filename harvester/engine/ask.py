@@ -6,7 +6,9 @@ from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
 from harvester.engine.source import Source
 from harvester.errors import ProtocolError, ResourceRefused
-from harvester.model import Page, PageRequest, Request, Response, Walk
+from harvester.model import Action, Headers, Page, PageRequest, Request, Response, Verdict, Walk
+
+_NO_SUCH_RECORD = frozenset({404, 410})
 
 
 async def ask(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> Page:
@@ -19,13 +21,20 @@ async def ask(source: Source, transport: Transport, walk: Walk, request: PageReq
 
 
 async def send(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> Response:
-    """Send *request* with the headers that the provider and the walk want."""
-    return await transport.send(
-        Request(
-            url=source.origin.resolve(request.url),
-            headers=(*source.provider.headers, *walk.headers, *request.headers),
+    """Send *request* with the headers that the provider and the walk want.
+
+    A record asked for by its key that does not exist is no failure: the answer is empty (FAULTS P12, S12).
+    """
+    url = source.origin.resolve(request.url)
+    try:
+        return await transport.send(
+            Request(url=url, headers=(*source.provider.headers, *walk.headers, *request.headers))
         )
-    )
+    except ResourceRefused as error:
+        if not request.one or error.status not in _NO_SUCH_RECORD:
+            raise
+        nothing = Verdict(action=Action.EMPTY, reason=str(error))
+        return Response(status=error.status, headers=Headers(), body=b"", url=url, verdict=nothing)
 
 
 def open_page(source: Source, walk: Walk, request: PageRequest, response: Response) -> Page:

@@ -37,7 +37,7 @@ class Crew:
                     ended.append(False)
                     return
                 self.walks[walk.id] = walk
-                pager = self._source.provider.pagers[walk.pager]
+                pager = self._source.provider.pager(walk.pager)
                 position = resume(walk, pager.first(walk), earlier.get(walk.id, ()))
                 self.positions[walk.id] = position
                 log = self.logs.get(walk.id) or CommitLog(self._site.fs, self._directory, walk.id, self._site.rng)

@@ -64,7 +64,7 @@ class WalkReader:
     ) -> None:
         self._walk, self._frontier = walk, frontier
         self._source, self._transport = source, transport
-        self._pager: Pager = source.provider.pagers[walk.pager]
+        self._pager: Pager = source.provider.pager(walk.pager)
         self._heads = HeadReader(walk.resource)
         self._clock, self._tasks, self._lanes = clock, tasks, lanes
         self._todo = deque(frontier.cursor)

@@ -93,7 +93,7 @@ class WalkWorker:
     def __init__(self, walk: Walk, shop: Workshop, log: CommitLog, position: Position) -> None:
         self.walk, self.position = walk, position
         self._shop, self._log = shop, log
-        self._pager = shop.source.provider.pagers[walk.pager]
+        self._pager = shop.source.provider.pager(walk.pager)
         self._intake: Intake = (
             ShardIntake(walk, shop, shards=position.shards, quarantines=position.quarantines)
             if shop.intake is None
