@@ -44,6 +44,7 @@ class DeclaredResource(Struct, frozen=True, kw_only=True):
 
     name: str
     type: str  # full name of a ``DeclaredType``
+    modified: str | None = None  # the member that says when a record changed; None: it has none
 
 
 class LookupValue(Struct, frozen=True, omit_defaults=True):
@@ -74,11 +75,6 @@ class DataModel(Struct, frozen=True, kw_only=True):
     def lookups_by_name(self) -> dict[str, Lookup]:
         """The lists whose values are told here; RESO tells others in the records of its resource ``Lookup``."""
         return {each.name: each for each in self.lookups}
-
-
-def modified_member(declared: DeclaredType) -> str | None:
-    """The member that says when a record changed, as the RESO dictionary names it; None: it has none."""
-    return next((each.name for each in declared.fields if each.name == "ModificationTimestamp"), None)
 
 
 # ------------------------------------------------------------------ real records against it

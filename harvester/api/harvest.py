@@ -13,6 +13,7 @@ import anyio
 from msgspec import structs
 
 from harvester.api.assembly import assemble, choose
+from harvester.api.discovery import discover
 from harvester.api.ports import Ports
 from harvester.api.promise import promises_of
 from harvester.config.schema import Config
@@ -60,6 +61,8 @@ async def run(
     if mode not in MODES:
         raise ArgumentError(f"there is no mode {mode!r} yet; there is {' and '.join(MODES)}")
     ports = ports or Ports()
+    discovery = await discover(config, sources, ports=ports)
+    config = discovery.config
     chosen = choose(config, sources, resources, ports)
     stop = stop or anyio.Event()
     tally = Tally()
@@ -84,6 +87,8 @@ async def run(
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-store")
         held.callback(executor.shutdown)
         publish(RunStarted(at=ports.clock.now(), sources=names, out=str(out)))
+        for event in discovery.events:
+            publish(event)
         foresee = partial(promises_of, config, chosen, ports, resources)
         for event in await asyncio.get_running_loop().run_in_executor(executor, foresee):
             publish(event)
@@ -104,6 +109,8 @@ async def run(
             outcomes = await _supervise(Supervisor(ready, site, restart=restart), stop, late, limit, ports.clock)
     ended_late = late.is_set()
     status = exit_status(outcomes, interrupted=stop.is_set() and not ended_late, late=ended_late)
+    if status == 0 and discovery.refused:
+        status = HarvesterError.exit_status
     publish(RunFinished(at=ports.clock.now(), exit_status=status, seconds=ports.clock.monotonic() - began))
     return tally.report()
 

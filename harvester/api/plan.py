@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from msgspec import Struct, structs
 
 from harvester.api.assembly import Chosen, Setup, assemble, choose
+from harvester.api.discovery import discover
 from harvester.api.ports import Ports
 from harvester.api.rehearsal import MOST_REQUESTS, Job, Rehearsal, rehearse
 from harvester.api.selection import wanted_of
@@ -92,6 +93,7 @@ async def plan(
         StorageError: the quota ledger cannot be read.
     """
     ports = ports or Ports()
+    config = (await discover(config, sources, ports=ports, offline=offline)).config
     chosen = choose(config, sources, resources, ports)
     counts: Counts = {}
     problems: dict[str, str] = {}

@@ -33,6 +33,7 @@ def wanted_of(name: str, section: SourceConfig, provider: Provider, only: Sequen
     configured = section.wanted or tuple(
         ResourceConfig(name=resource.name) for resource in provider.resources if resource.default
     )
+    configured = tuple(each for each in configured if each.name not in section.exclude)
     if not configured:
         raise ConfigError(
             f"{provider.title} has no resources of its own: name those to harvest", path=f"sources.{name}.resources"

@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from harvester.api.assembly import assemble, choose
+from harvester.api.discovery import discover
 from harvester.api.ports import Ports
 from harvester.config.schema import Config
 from harvester.contracts import Sink
@@ -66,6 +67,8 @@ async def open_session(
         CannotCreate, Locked: the output directory cannot be used, or another process uses it.
     """
     ports = ports or Ports()
+    discovery = await discover(config, ports=ports)
+    config = discovery.config
     chosen = choose(config, (), (), ports)
     out = PurePath(config.out)
     prepare_output(ports.fs, out)
@@ -74,6 +77,8 @@ async def open_session(
         if sink is not None:
             sink(event)
 
+    for event in discovery.events:
+        publish(event)
     with ExitStack() as held:
         for name in sorted(each.name for each in chosen):
             held.callback(ports.fs.lock(layout.state_directory(out) / f"{name}.lock").release)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harvester.api.configuration import Config
+    from harvester.api.metadata import MetadataReport
     from harvester.api.plan import PlanReport
     from harvester.api.quota import QuotaReport
     from harvester.api.status import StatusReport
@@ -35,6 +36,7 @@ class Api:
     run: Callable[..., Awaitable[Report]]
     plan: Callable[..., Awaitable[PlanReport]]
     verify: Callable[..., Awaitable[VerifyReport]]
+    metadata: Callable[..., Awaitable[MetadataReport]]
     status: Callable[..., StatusReport]
     quota: Callable[..., QuotaReport]
     providers: Callable[[], Sequence[Provider]]
@@ -45,6 +47,7 @@ REAL = Api(
     run=_loaded("harvest", "run"),
     plan=_loaded("plan", "plan"),
     verify=_loaded("verify", "verify"),
+    metadata=_loaded("metadata", "metadata"),
     status=_loaded("status", "status"),
     quota=_loaded("quota", "quota"),
     providers=_loaded("catalogue", "providers"),

@@ -76,6 +76,11 @@ def check_options(source: str, section: SourceConfig, granted: Collection[str]) 
             raise ConfigError("this provider has no such option", path=f"sources.{source}.{key}")
 
 
+def is_resource_name(name: str) -> bool:
+    """Whether *name*, from wherever it comes, may become a directory and a part of URLs (FAULTS M03)."""
+    return _RESOURCE_NAME.fullmatch(name) is not None and ".." not in name
+
+
 def check_resource(source: str, name: str, known: Collection[str]) -> None:
     """Raises ConfigError when *name* is none of the provider's resources."""
     if name not in known:
@@ -140,7 +145,7 @@ def _check_secret(value: object, path: str) -> None:
 
 
 def _check_resource_name(name: str, path: str) -> None:
-    if not _RESOURCE_NAME.fullmatch(name) or ".." in name:
+    if not is_resource_name(name):
         raise ConfigError(f"{name!a} cannot name a resource", path=path)
 
 

@@ -21,6 +21,7 @@ Seconds = Annotated[float, Meta(gt=0, extra={"unit": "seconds"})]
 Bytes = Annotated[int, Meta(ge=1, extra={"unit": "bytes"})]
 Share = Annotated[float, Meta(ge=0, lt=1)]
 PageSize = Annotated[int, Meta(ge=1)]
+ALL = "all"  # in the place of a list of resources: every one there is
 Requests = Annotated[int, Meta(ge=1)]
 
 
@@ -100,7 +101,9 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     access_key: Secret | None = None
     ancillary_key: Secret | None = None
     api_version: str | None = None
-    resources: tuple[str, ...] = ()  # names; () and no *resource* tables: the provider's default ones
+    # Names; () and no *resource* tables: the provider's default ones. ``"all"``: what its metadata names.
+    resources: Annotated[tuple[str, ...], Meta(extra={"unit": ALL})] = ()
+    exclude: tuple[str, ...] = ()  # names to leave out of those that are told elsewhere
     resource: tuple[ResourceConfig, ...] = ()  # the same with settings of their own
     page_size: PageSize | None = None
     filter: str | None = None
@@ -113,6 +116,11 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     budget: BudgetConfig = BudgetConfig()
     timeout: Seconds | None = None  # longest silence while an answer is read
     credential: str | None = None  # sources with the same name here share one quota; None: told by the secret
+
+    @property
+    def everything(self) -> bool:
+        """Whether the provider's metadata decides which resources there are (``resources = "all"``)."""
+        return self.resources == (ALL,)
 
     @property
     def wanted(self) -> tuple[ResourceConfig, ...]:

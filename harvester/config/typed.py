@@ -21,6 +21,7 @@ _DURATIONS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+", re.ASCII)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(B|[kKMGT]B|[KMGT]iB)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_QUANTITIES = frozenset({"seconds", "bytes"})
 _POWERS = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -47,6 +48,8 @@ def conform(value: Any, kind: inspect.Type, path: str) -> Any:
     kind, unit = _plain(kind)
     if isinstance(value, Text):
         value = _read(value, kind, unit, path)
+    if isinstance(kind, inspect.VarTupleType) and value == unit != "":
+        return [value]  # the one word that stands for a list
     if isinstance(kind, inspect.StructType) and isinstance(value, dict):
         fields = {field.encode_name: field.type for field in kind.fields}
         for key in value:
@@ -57,7 +60,7 @@ def conform(value: Any, kind: inspect.Type, path: str) -> Any:
         return {key: conform(item, kind.value_type, join(path, key)) for key, item in value.items()}
     if isinstance(kind, inspect.VarTupleType) and isinstance(value, list):
         return [conform(item, kind.item_type, f"{path}[{number}]") for number, item in enumerate(value)]
-    if unit and isinstance(value, str):
+    if unit in _QUANTITIES and isinstance(value, str):
         return _quantity(value, unit, path)
     return value
 

@@ -32,6 +32,7 @@ MAX_LABEL = 300  # characters kept of a readable text
 _MAX_BASES = 32  # types above a type
 _MAX_FIELDS = 2_000_000  # of all types, with what they inherit
 
+MODIFIED = "ModificationTimestamp"  # so the RESO dictionary names it, in every resource
 _LOOKUP_NAME = ".LookupName"
 _LABELS = (".StandardName", ".DisplayName", ".LocalizedName", ".Description")
 """Endings of annotation terms that hold a readable text, the best first. Any other text will do where none is there."""
@@ -122,9 +123,11 @@ class Draft:
             if total > _MAX_FIELDS:
                 raise ProtocolError(f"The metadata declares more than {_MAX_FIELDS:,} fields; that is refused.")
             types.append(self._type(name, chain, by_name))
+        stamped = {each.name for each in types if any(one.name == MODIFIED for one in each.fields)}
         return DataModel(
             resources=tuple(
-                DeclaredResource(name=name, type=self._full(written)) for name, written in self.resources.items()
+                DeclaredResource(name=name, type=full, modified=MODIFIED if full in stamped else None)
+                for name, full in ((name, self._full(written)) for name, written in self.resources.items())
             ),
             types=tuple(types),
             lookups=tuple(

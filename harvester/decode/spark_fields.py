@@ -62,7 +62,9 @@ class SparkFields:
             DeclaredField(name="DisplayCompliance", type=_ANYTHING),
         )
         return DataModel(
-            resources=(DeclaredResource(name="listings", type=_LISTING),),
+            resources=(
+                DeclaredResource(name="listings", type=_LISTING, modified="StandardFields.ModificationTimestamp"),
+            ),
             types=(
                 DeclaredType(name=_LISTING, key=("Id",), fields=listing, open=True),
                 DeclaredType(name=_STANDARD, fields=standard),
