@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from harvester.governor.gate import Gate
 from harvester.governor.learned import Learned
+from harvester.governor.page_sizes import PageSizes
 from harvester.governor.refusals import CLOCK_HOUR, HOURLY
 from harvester.governor.window import EXACT
 from harvester.model import Budget, RateSignal, WindowSignal
@@ -59,7 +60,7 @@ class Account:
             if window.bytes is not None:
                 self.gates.append(self._declared(window.seconds, "bytes", window.bytes))
         self.open: dict[int, float] = {}  # number of the send -> when it was admitted; other processes' included
-        self.page_bytes = 0  # what a request is expected to bring; 0: none has been seen
+        self._sizes = PageSizes()
         self._last = (-math.inf, 0.0)  # (settled at, admitted at) of the request settled last
         self._recent: deque[tuple[float, int]] = deque(maxlen=EXACT)  # (settled at, size), for windows told later
 
@@ -79,6 +80,11 @@ class Account:
     def longest(self) -> float:
         """Length in seconds of the longest window; 0 without any."""
         return max((gate.seconds or 0.0 for gate in self.gates), default=0.0)
+
+    @property
+    def page_bytes(self) -> int:
+        """What is kept free for one request in windows of bytes; 0: no page has been seen."""
+        return self._sizes.expected
 
     def hold(self, now: float, hold: Hold = FREE) -> Hold:
         """What the windows together, and *hold*, say to one more request."""
@@ -143,7 +149,7 @@ class Account:
             self._last = (at, admitted_at)
         self._recent.append((at, size))
         if size > 0:
-            self.page_bytes = max(size, self.page_bytes - self.page_bytes // 16)
+            self._sizes.saw(size)
         for gate in self.gates:
             # The server counted it at the latest now. Somewhere between send and answer, but the way there of one
             # request and the way back of another have no common bound: anything earlier meets full windows.
