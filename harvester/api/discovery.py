@@ -109,7 +109,7 @@ def _expanded(section: SourceConfig, told: ToldModel, provider: Provider) -> tup
             tables.pop(name, None)
             continue
         seen.add(_dirname(name).casefold())
-        tables[name] = _table(table or ResourceConfig(name=name), resource, declared, provider)
+        tables[name] = _table(table or ResourceConfig(name=name), resource, declared, section, provider)
     return structs.replace(section, resources=(), exclude=(), resource=tuple(tables.values())), refusals
 
 
@@ -136,9 +136,13 @@ def _dirname(name: str) -> str:
 
 
 def _table(
-    table: ResourceConfig, resource: DeclaredResource, declared: DeclaredType | None, provider: Provider
+    table: ResourceConfig,
+    resource: DeclaredResource,
+    declared: DeclaredType | None,
+    section: SourceConfig,
+    provider: Provider,
 ) -> ResourceConfig:
-    """*table* with the key and the modification member of the metadata, where it is silent itself."""
+    """*table* with what the metadata knows of the resource, where the table is silent itself."""
     if declared is None:
         return table
     key = table.key or declared.key
@@ -148,4 +152,8 @@ def _table(
     # A keyset goes by the key where there is no time to go by, and writes it as text.
     if walk is None and provider.full == "keyset" and not modified and key[0] not in texts:
         walk = "chain" if "chain" in provider.pagers else None
-    return structs.replace(table, key=key, modified=modified, walk=walk)
+    expand = table.expand
+    # Asked of a resource without translations, the service refuses the whole request (Centris contract, section 8).
+    if expand is None and section.translations and "Translations" not in {each.name for each in declared.navigation}:
+        expand = section.expand or ""
+    return structs.replace(table, key=key, modified=modified, walk=walk, expand=expand)

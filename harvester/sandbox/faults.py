@@ -15,11 +15,12 @@ import msgspec
 from harvester.sandbox.body_faults import BODY_KINDS
 from harvester.sandbox.data_faults import DATA_KINDS
 from harvester.sandbox.fault_kinds import PLAIN_KINDS, Effect, Kind
+from harvester.sandbox.metadata_faults import METADATA_KINDS
 from harvester.sandbox.page_faults import PAGE_KINDS
 from harvester.sandbox.registry import simulator_names
 from harvester.sandbox.simulator import fits_resource
 
-KINDS: dict[str, Kind] = {**PLAIN_KINDS, **BODY_KINDS, **PAGE_KINDS, **DATA_KINDS}
+KINDS: dict[str, Kind] = {**PLAIN_KINDS, **BODY_KINDS, **PAGE_KINDS, **DATA_KINDS, **METADATA_KINDS}
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from xml.sax.saxutils import quoteattr
 
 import orjson
 
@@ -13,12 +14,20 @@ from harvester.sandbox.spark_reso_tables import KEYS, RELATED
 _NAMESPACE = "org.reso.metadata"
 _TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_LABEL = "RESO.OData.Metadata.StandardName"
+_ENCODED: Mapping[str, Mapping[str, str]] = {
+    "MediaCategory": {"Photo": "", "b__cGhvdG8-": "Photo", "Branded Virtual Tour": ""},
+}
+"""Value lists named like their field; an encoded value has a readable text (contract, section 9)."""
+_CUSTOM = {"b__RXhhbXBsZQ--": "Example", "Main_Builder's Model": ""}
 _SAMPLE = 60  # rows looked at for the type of a member that may be null
 
 
 def metadata(tables: Mapping[str, Table]) -> bytes:
     """The whole document, in UTF-8."""
     types = "".join(_entity_type(name, tables[name].by_key[:_SAMPLE]) for name in KEYS)
+    types += "".join(_enum_type(name, values) for name, values in _ENCODED.items())
+    types += f'<ComplexType Name="CustomFields">{"".join(map(_custom_field, _CUSTOM))}</ComplexType>'
     sets = "".join(f'<EntitySet Name="{name}" EntityType="{_NAMESPACE}.{name}"/>' for name in KEYS)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -38,9 +47,23 @@ def _entity_type(name: str, rows: Iterable[Row]) -> str:
     navigation = ""
     if name == "Property":
         navigation = "".join(
-            f'<NavigationProperty Name="{each}" Type="Collection({_NAMESPACE}.{each})"/>' for each in RELATED
+            f'<NavigationProperty Name="{each}" Type="Collection({_NAMESPACE}.{each})"/>'
+            for each in (*RELATED, "CustomFields")
         )
     return f'<EntityType Name="{name}"><Key><PropertyRef Name="{key}"/></Key>{properties}{navigation}</EntityType>'
+
+
+def _enum_type(name: str, values: Mapping[str, str]) -> str:
+    members = "".join(f"<Member Name={quoteattr(value)}>{_label(text)}</Member>" for value, text in values.items())
+    return f'<EnumType Name="{name}">{members}</EnumType>'
+
+
+def _custom_field(name: str) -> str:
+    return f'<Property Name={quoteattr(name)} Type="Edm.String">{_label(_CUSTOM[name])}</Property>'
+
+
+def _label(text: str) -> str:
+    return f'<Annotation Term="{_LABEL}" String={quoteattr(text)}/>' if text else ""
 
 
 def field_types(rows: Iterable[Row]) -> dict[str, str]:

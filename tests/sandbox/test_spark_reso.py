@@ -277,6 +277,7 @@ def test_metadata_names_keys_types_and_navigation() -> None:
         "Room",
         "Unit",
         "OpenHouse",
+        "CustomFields",
     }
     kinds = {each.attrib["Name"]: each.attrib["Type"] for each in listing.iter(f"{EDM}Property")}
     assert kinds["ModificationTimestamp"] == "Edm.DateTimeOffset"
