@@ -1,0 +1,188 @@
+"""Deltas start at the last success, less the overlap, and never skip what a failed run left unread."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from harvester.model import Phase, Walk
+from harvester.planning.closing import read_instant
+from harvester.planning.delta import delta_walk, standing_of
+from harvester.planning.plan import Wanted, full_walks
+from harvester.providers import load
+from harvester.store.manifest import Manifest, WalkEvidence
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def evidence(
+    name: str, anchor: str | None, *, value: str | None = None, watermark: str | None = None, phase: Phase | None = None
+) -> WalkEvidence:
+    return WalkEvidence(
+        id=name,
+        phase=phase or {"w": Phase.FULL, "c": Phase.CLOSING, "d": Phase.DELTA}[name[0]],
+        value=value,
+        pager="chain",
+        requests=1,
+        records=0,
+        duplicates=0,
+        anchor=anchor,
+        watermark=watermark,
+    )
+
+
+def run(name: str, *walks: WalkEvidence, mode: Phase = Phase.FULL, verdict: str = "complete") -> Manifest:
+    return Manifest(
+        run=name,
+        source="lake",
+        provider="lake",
+        resource="Property",
+        fingerprint="",
+        mode=mode,
+        verdict=verdict,
+        records=0,
+        bytes=0,
+        requests=1,
+        started=NOW,
+        finished=NOW,
+        keys=None,
+        walks=walks,
+        shards=(),
+    )
+
+
+def walk_of(name: str, resource: str, value: str | None = None) -> Walk:
+    provider = load(name)
+    found = next(each for each in provider.resources if each.name == resource)
+    return full_walks(provider, Wanted(resource=found), None if value is None else [value], NOW)[0]
+
+
+def test_without_a_complete_full_run_there_is_nothing_to_go_on_from() -> None:
+    assert standing_of([]) is None
+    assert standing_of([run("1", evidence("w00", "2026-01-01T00:00:00Z"), verdict="incomplete")]) is None
+    assert standing_of([run("1", evidence("d00", "2026-01-01T00:00:00Z"), mode=Phase.DELTA)]) is None
+
+
+def test_a_delta_goes_on_from_the_beginning_of_the_full_run_and_not_from_its_closing() -> None:
+    """Rows that came while the closing delta was under way are met again, none is skipped."""
+    standing = standing_of([run("1", evidence("w00", "2026-01-01T10:00:00Z"), evidence("c00", "2026-01-01T11:00:00Z"))])
+    assert standing is not None
+    assert standing.watermarks == {None: "2026-01-01T10:00:00Z"}
+
+
+def test_the_earliest_of_several_walks_counts() -> None:
+    standing = standing_of([run("1", evidence("w01", "2026-01-01T10:05:00Z"), evidence("w00", "2026-01-01T10:00:00Z"))])
+    assert standing is not None
+    assert standing.watermarks == {None: "2026-01-01T10:00:00Z"}
+
+
+def test_a_complete_delta_moves_the_watermark_and_a_failed_one_does_not() -> None:
+    """FAULTS T09."""
+    first = run("1", evidence("w00", "2026-01-01T10:00:00Z"))
+    second = run("2", evidence("d00", "2026-01-01T11:00:00Z"), mode=Phase.DELTA)
+    broken = run("3", evidence("d00", "2026-01-01T12:00:00Z"), mode=Phase.DELTA, verdict="incomplete")
+    standing = standing_of([first, second, broken])
+    assert standing is not None
+    assert (standing.run, standing.full) == ("2", "1")
+    assert standing.watermarks == {None: "2026-01-01T11:00:00Z"}
+
+
+def test_a_later_full_run_begins_anew() -> None:
+    runs = [
+        run("1", evidence("w00", "2026-01-01T10:00:00Z")),
+        run("2", evidence("d00", "2026-01-03T10:00:00Z"), mode=Phase.DELTA),
+        run("3", evidence("w00", "2026-01-02T10:00:00Z")),
+    ]
+    standing = standing_of(runs)
+    assert standing is not None
+    assert standing.watermarks == {None: "2026-01-02T10:00:00Z"}
+
+
+def test_a_sweep_moves_no_watermark() -> None:
+    runs = [
+        run("1", evidence("w00", "2026-01-01T10:00:00Z")),
+        run("2", evidence("w00", "2026-01-09T10:00:00Z", phase=Phase.SWEEP), mode=Phase.SWEEP),
+    ]
+    standing = standing_of(runs)
+    assert standing is not None
+    assert standing.watermarks == {None: "2026-01-01T10:00:00Z"}
+
+
+def test_where_only_data_tell_the_time_the_largest_value_received_is_the_watermark() -> None:
+    """IMS contract, section 8: timestamps have no zone, so no clock can tell when a walk began."""
+    runs = [
+        run("1", evidence("w00", "2026-01-01T10:00:00", value="A"), evidence("w01", None, value="B")),
+        run(
+            "2",
+            evidence("d00", None, value="A", watermark="2026-01-01T10:07:00"),
+            evidence("d01", None, value="B"),
+            mode=Phase.DELTA,
+        ),
+        run("3", evidence("d00", None, value="A", watermark="2026-01-01T09:00:00"), mode=Phase.DELTA),
+    ]
+    standing = standing_of(runs)
+    assert standing is not None
+    assert standing.watermarks == {"A": "2026-01-01T10:07:00", "B": None}
+
+
+def test_a_value_met_first_by_a_delta_run_was_read_whole_and_goes_on_from_there() -> None:
+    runs = [
+        run("1", evidence("w00", "2026-01-01T10:00:00", value="A")),
+        run("2", evidence("w01", "2026-01-02T10:00:00", value="B"), mode=Phase.DELTA),
+    ]
+    standing = standing_of(runs)
+    assert standing is not None
+    assert standing.watermarks == {"A": "2026-01-01T10:00:00", "B": "2026-01-02T10:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "resource", "since"),
+    [
+        ("spark", "listings", "2026-01-01T09:40:00Z"),
+        ("spark_reso", "Property", "2026-01-01T09:40:00Z"),
+        ("centris", "Property", "2026-01-01T09:55:00Z"),
+    ],
+)
+def test_each_provider_has_its_overlap(provider: str, resource: str, since: str) -> None:
+    """Spark: 20 minutes for the server's caches; Centris: 5 for rows that are committed late (FAULTS T02)."""
+    standing = standing_of([run("1", evidence("w00", "2026-01-01T10:00:00Z"))])
+    assert standing is not None
+    full = walk_of(provider, resource)
+    delta = delta_walk(load(provider), full, standing)
+    assert delta is not None
+    assert (delta.since, delta.phase, delta.until) == (since, Phase.DELTA, None)
+    assert (delta.id, delta.enough) == ("d00", full.enough)
+
+
+def test_a_scope_that_nothing_is_known_of_is_walked_whole() -> None:
+    standing = standing_of([run("1", evidence("w00", "2026-01-01T10:00:00", value="A"))])
+    assert standing is not None
+    assert delta_walk(load("ims"), walk_of("ims", "Property", "A"), standing) is not None
+    assert delta_walk(load("ims"), walk_of("ims", "Property", "B"), standing) is None
+
+
+def test_what_cannot_be_asked_for_changes_is_walked_whole() -> None:
+    standing = standing_of([run("1", evidence("w00", "2026-01-01T10:00:00Z"))])
+    assert standing is not None
+    assert delta_walk(load("idx_broker"), walk_of("idx_broker", "clients/featured"), standing) is None
+    assert delta_walk(load("spark"), walk_of("spark", "openhouses"), standing) is None
+
+
+def test_an_empty_beginning_means_that_everything_is_a_change() -> None:
+    standing = standing_of([run("1", evidence("w00", None, value="A"))])
+    assert standing is not None
+    delta = delta_walk(load("ims"), walk_of("ims", "Property", "A"), standing)
+    assert delta is not None
+    assert delta.since == "0001-01-01T00:00:00"
+
+
+def test_an_unreadable_watermark_never_moves_anything_on() -> None:
+    """FAULTS T04."""
+    runs = [
+        run("1", evidence("w00", "2026-01-01T10:00:00Z")),
+        run("2", evidence("d00", "zzz soon"), mode=Phase.DELTA),
+    ]
+    standing = standing_of(runs)
+    assert standing is not None
+    assert read_instant(standing.watermarks[None] or "") == datetime(2026, 1, 1, 10, tzinfo=UTC)
