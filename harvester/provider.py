@@ -76,6 +76,7 @@ class Provider:
     describe: Callable[[str], Resource] = by_convention  # members of a resource outside *resources*
     options: frozenset[str] = field(default_factory=frozenset)  # source keys that only some providers take
     timeout: float = 60.0  # read timeout, seconds
+    link_lifetime: float | None = None  # seconds for which a next link lives untouched; None: it does not die
     default_pause: float = 1.0  # seconds of silence after a refusal that names none; doubles up to a minute
     for_source: Callable[[SourceFacts], Provider] | None = None  # a declaration that depends on its source
 

@@ -151,6 +151,8 @@ async def assemble(
                     blueprints=each.blueprints,
                     requests_at_risk=at_risk(setup.budget, config.max_requests_at_risk),
                     workers=2 * setup.budget.in_flight,
+                    weights={table.name: table.weight for table in setup.section.resource},
+                    link_lifetime=setup.section.link_lifetime or setup.provider.link_lifetime,
                 )
             )
         yield tuple(ready)

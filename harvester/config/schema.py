@@ -86,6 +86,7 @@ class ResourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     key: tuple[str, ...] = ()  # identity members, for resources the provider does not declare
     modified: str | None = None  # modification time member, likewise
     walk: str | None = None  # the pager of full walks, e.g. ``chain``
+    weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0  # of its share of the quota, while others wait too
 
 
 class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,6 +116,7 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     lead_horizon: Seconds | None = None  # IDX Broker: how far back leads are read
     budget: BudgetConfig = BudgetConfig()
     timeout: Seconds | None = None  # longest silence while an answer is read
+    link_lifetime: Seconds | None = None  # OData: a next link dies after so long untouched; it then goes first
     credential: str | None = None  # sources with the same name here share one quota; None: told by the secret
 
     @property

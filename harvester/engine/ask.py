@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
 from harvester.engine.source import Source
 from harvester.errors import ProtocolError, ResourceRefused
-from harvester.model import Action, Headers, Page, PageRequest, Request, Response, Verdict, Walk
+from harvester.model import Action, Headers, Page, PageRequest, Phase, Request, Response, Verdict, Walk
+from harvester.wire.errands import Errand, Priority, on_errand
 
 _NO_SUCH_RECORD = frozenset({404, 410})
+_FRESH = frozenset({Phase.DELTA, Phase.CLOSING})
 
 
 async def ask(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> Page:
@@ -20,21 +24,37 @@ async def ask(source: Source, transport: Transport, walk: Walk, request: PageReq
     return open_page(source, walk, request, await send(source, transport, walk, request))
 
 
-async def send(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> Response:
+async def send(
+    source: Source, transport: Transport, walk: Walk, request: PageRequest, *, urgent_at: float = math.inf
+) -> Response:
     """Send *request* with the headers that the provider and the walk want.
+
+    Deltas go before backfills, and resources share the quota by weight. From *urgent_at* (monotonic) on the request
+    goes before all others, because its cursor would die.
 
     A record asked for by its key that does not exist is no failure: the answer is empty (FAULTS P12, S12).
     """
     url = source.origin.resolve(request.url)
     try:
-        return await transport.send(
-            Request(url=url, headers=(*source.provider.headers, *walk.headers, *request.headers))
-        )
+        with on_errand(_errand(source, walk, urgent_at)):
+            return await transport.send(
+                Request(url=url, headers=(*source.provider.headers, *walk.headers, *request.headers))
+            )
     except ResourceRefused as error:
         if not request.one or error.status not in _NO_SUCH_RECORD:
             raise
         nothing = Verdict(action=Action.EMPTY, reason=str(error))
         return Response(status=error.status, headers=Headers(), body=b"", url=url, verdict=nothing)
+
+
+def _errand(source: Source, walk: Walk, urgent_at: float) -> Errand:
+    name = walk.resource.name
+    return Errand(
+        priority=Priority.DELTA if walk.phase in _FRESH else Priority.BACKFILL,
+        lane=f"{source.name}/{name}",
+        weight=source.weights.get(name, 1.0),
+        urgent_at=urgent_at,
+    )
 
 
 def open_page(source: Source, walk: Walk, request: PageRequest, response: Response) -> Page:

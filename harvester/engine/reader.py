@@ -68,6 +68,7 @@ class WalkReader:
         self._heads = HeadReader(walk.resource)
         self._clock, self._tasks, self._lanes = clock, tasks, lanes
         self._todo = deque(frontier.cursor)
+        self._linked_at = -math.inf  # monotonic; the page with the latest link came then. Resumed: nobody knows
         self._running = 0  # fetches under way
         self._ready = 0  # pages fetched and not yet handed out
         self._results_in, self._results = anyio.create_memory_object_stream[Fetched | HarvesterError](math.inf)
@@ -141,6 +142,7 @@ class WalkReader:
                     raise CursorExpired(str(error)) from error
                 raise
             else:
+                self._linked_at = self._clock.monotonic()
                 return Fetched(
                     asked=asked,
                     request=request,
@@ -152,10 +154,19 @@ class WalkReader:
                     wire_bytes=response.wire_bytes,
                 )
 
+    def _urgent_at(self, request: PageRequest) -> float:
+        """When *request* must go before all others (monotonic): half of the time that its link lives has gone."""
+        lifetime = self._source.link_lifetime
+        if lifetime is None or request == self._pager.first(self._walk):
+            return math.inf
+        return self._linked_at + lifetime / 2
+
     async def _ask(self, request: PageRequest) -> tuple[Page, Response]:
         attempt = 1
         while True:
-            response = await send(self._source, self._transport, self._walk, request)
+            response = await send(
+                self._source, self._transport, self._walk, request, urgent_at=self._urgent_at(request)
+            )
             try:
                 return open_page(self._source, self._walk, request, response), response
             except ProtocolError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from harvester.contracts import Sink, Transport
@@ -37,3 +37,5 @@ class Source:
     blueprints: tuple[Blueprint, ...]  # parents before the resources that need their values
     requests_at_risk: int  # pages that may have to be fetched again after a crash
     workers: int = 4  # walks worked on at a time
+    weights: Mapping[str, float] = field(default_factory=dict)  # of resources that share the quota; others have 1
+    link_lifetime: float | None = None  # seconds for which a next link lives untouched; None: it does not die

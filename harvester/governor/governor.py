@@ -91,7 +91,7 @@ class Governor:
         self._concurrency = Concurrency(budget.in_flight)
         self._ramp_limit = max(1, int(budget.in_flight * _RAMP_SHARE))
         self._refusals = Refusals(default_pause)
-        self._line = Line(self._wake)
+        self._line = Line(self._wake, clock.monotonic)
         self._changed: asyncio.Future[None] | None = None  # the first waiter's: something may be allowed now
         self._paused_until = -math.inf
         self._pause_reason = ""
@@ -104,7 +104,14 @@ class Governor:
 
     # -------------------------------------------------------------- around a request
 
-    async def admit(self, priority: Priority = Priority.BACKFILL, *, lane: str = "", weight: float = 1.0) -> Ticket:
+    async def admit(
+        self,
+        priority: Priority = Priority.BACKFILL,
+        *,
+        lane: str = "",
+        weight: float = 1.0,
+        urgent_at: float = math.inf,
+    ) -> Ticket:
         """Wait until every window has room, no pause holds and fewer than the allowed number are open.
 
         A cancelled waiter leaves nothing behind. The send is in the ledger when this returns: the caller must
@@ -112,6 +119,7 @@ class Governor:
 
         Args:
             lane: who asks, for example a resource; lanes share by *weight*, and each is served in order of arrival.
+            urgent_at: monotonic time from which it goes before all others, whatever its *priority*.
         Raises:
             QuotaExhausted: the next admission is certainly later than the caller is willing to wait.
             StorageError, WaitError: the ledger cannot be used; nothing may be sent without it.
@@ -120,7 +128,7 @@ class Governor:
         if ticket is not None:
             return ticket
         line = self._line
-        place = line.enter(priority, lane, weight)
+        place = line.enter(priority, lane, weight, urgent_at)
         try:
             while True:
                 await line.turn(place)
@@ -279,7 +287,8 @@ class Governor:
         account = self._account
         inferred = self._learning.refused(signal, account.oldest_sent(now), now, len(account.open))
         if inferred is not None:
-            self._hear(inferred, now, f"{INFERRED}{reason}")
+            learned = WindowSignal(seconds=inferred.seconds, limit=inferred.limit)
+            self._hear(learned, now, f"{INFERRED}{reason}")
         self._concurrency.refused()
         hour = self._account.hour(signal) if signal.retry_after is None else None
         if hour is None:

@@ -8,6 +8,7 @@ waited longest, so nobody starves.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from enum import IntEnum
 
@@ -29,25 +30,26 @@ class Priority(IntEnum):
 class Place:
     """One request in line."""
 
-    __slots__ = ("number", "priority", "tag", "woken")
+    __slots__ = ("number", "priority", "tag", "urgent_at", "woken")
 
-    def __init__(self, number: int, priority: Priority, tag: float) -> None:
+    def __init__(self, number: int, priority: Priority, tag: float, urgent_at: float) -> None:
         self.number = number  # order of arrival
         self.priority = priority
+        self.urgent_at = urgent_at  # monotonic
         self.tag = tag  # when it is this lane's turn, in grants shared by weight
         self.woken: asyncio.Future[None] | None = None
-
-
-def _rank(place: Place) -> tuple[int, float, int]:
-    return place.priority, place.tag, place.number
 
 
 class Line:
     """Those who wait, one of whom, the first, watches the clock for all."""
 
-    def __init__(self, overtaken: Callable[[], None]) -> None:
-        """*overtaken* is called when somebody arrives who ranks before the first: it should ``step_back``."""
+    def __init__(self, overtaken: Callable[[], None], now: Callable[[], float]) -> None:
+        """*overtaken* is called when somebody arrives who ranks before the first: it should ``step_back``.
+
+        *now*: monotonic. Ranks are looked at when somebody is chosen, so nobody need be woken to become urgent.
+        """
         self._overtaken = overtaken
+        self._now = now
         self._waiting: list[Place] = []  # in the order of arrival
         self._first: Place | None = None
         self._arrivals = 0
@@ -55,16 +57,16 @@ class Line:
         self._tag = 0.0  # of the latest grant
         self._passed_by = 0
 
-    def enter(self, priority: Priority, lane: str, weight: float) -> Place:
+    def enter(self, priority: Priority, lane: str, weight: float, urgent_at: float = math.inf) -> Place:
         """Take a place; *weight*: the share of *lane* among lanes of the same priority."""
         self._arrivals += 1
         tag = max(self._tag - _CREDIT, self._served.get(lane, 0.0)) + 1.0 / weight
         self._served[lane] = tag
-        place = Place(self._arrivals, priority, tag)
+        place = Place(self._arrivals, priority, tag, urgent_at)
         self._waiting.append(place)
         if self._first is None:
             self._first = place
-        elif _rank(place) < _rank(self._first):
+        elif self._rank(place) < self._rank(self._first):
             self._overtaken()
         return place
 
@@ -90,7 +92,9 @@ class Line:
         self._tag = max(self._tag, place.tag)
         if self._waiting[0] is place:
             self._passed_by = 0
-        elif any(other.priority > place.priority for other in self._waiting if other.number < place.number):
+        elif any(
+            self._priority(other) > self._priority(place) for other in self._waiting if other.number < place.number
+        ):
             self._passed_by += 1
 
     def leave(self, place: Place) -> None:
@@ -100,13 +104,19 @@ class Line:
             self._first = None
             self._choose()
 
+    def _priority(self, place: Place) -> Priority:
+        return Priority.URGENT if place.urgent_at <= self._now() else place.priority
+
+    def _rank(self, place: Place) -> tuple[int, float, int]:
+        return self._priority(place), place.tag, place.number
+
     def _choose(self) -> None:
         if not self._waiting:
             if len(self._served) > 1_000:
                 self._served.clear()  # lanes of walks that have ended
             return
         starved = self._passed_by >= _PASSED_BY
-        first = self._waiting[0] if starved else min(self._waiting, key=_rank)
+        first = self._waiting[0] if starved else min(self._waiting, key=self._rank)
         self._first = first
         if first.woken is not None and not first.woken.done():
             first.woken.set_result(None)

@@ -85,6 +85,7 @@ PROVIDER = Provider(
     judge=judge,
     signals=any_signal,
     budget=Budget(in_flight=4),
+    options=frozenset({"link_lifetime"}),  # Trestle: 5 minutes
     headers=(("Accept", "application/json"),),
     source="OData 4.01, part 1: protocol; RESO Web API Core 2.0",
 )

@@ -8,8 +8,10 @@ import msgspec
 
 from harvester.contracts import Clock, SignalReader, Transport
 from harvester.errors import BodyIncomplete, ConnectionFailed, HarvesterError, Throttled, TimedOut
+from harvester.governor.line import Priority
 from harvester.model import Action, RateSignal, Request, Response
 from harvester.wire.counted import was_sent
+from harvester.wire.errands import errand
 from harvester.wire.redaction import printable
 
 Ticket = TypeVar("Ticket")
@@ -18,8 +20,8 @@ Ticket = TypeVar("Ticket")
 class Admitting(Protocol[Ticket]):
     """What this layer asks of ``harvester.governor``, whose ticket it carries and never opens."""
 
-    async def admit(self) -> Ticket:
-        """Returns when one more request may be sent."""
+    async def admit(self, priority: Priority, *, lane: str, weight: float, urgent_at: float) -> Ticket:
+        """Returns when one more request may be sent; see ``Errand``."""
         ...
 
     def settle(self, ticket: Ticket, wire_bytes: int, *, answered: bool = True) -> None:
@@ -49,7 +51,8 @@ class Governed(Generic[Ticket]):
 
     async def send(self, request: Request) -> Response:
         """Raises ``Throttled`` after telling the governor, which pauses everyone who shares the credential."""
-        ticket = await self._governor.admit()
+        now = errand()
+        ticket = await self._governor.admit(now.priority, lane=now.lane, weight=now.weight, urgent_at=now.urgent_at)
         try:
             response = await self._inner.send(request)
         except BaseException as exc:

@@ -262,6 +262,7 @@ def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
     special = {
         "translations": "true",
         "timeout": "9",
+        "link_lifetime": "5m",
         "base_url": "https://a.example",
         "token_url": "https://a.example",
     }

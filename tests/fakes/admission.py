@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
+from harvester.governor.line import Priority
 from harvester.model import RateSignal
+from harvester.wire.errands import Errand
 
 
 class FakeGovernor:
@@ -17,12 +20,21 @@ class FakeGovernor:
         self.unanswered: list[int] = []
         self.released: list[int] = []
         self.observed: list[RateSignal] = []
+        self.errands: list[Errand] = []
 
     @property
     def open(self) -> int:
         return self.admitted - len(self.settled) - len(self.released)
 
-    async def admit(self) -> int:
+    async def admit(
+        self,
+        priority: Priority = Priority.BACKFILL,
+        *,
+        lane: str = "",
+        weight: float = 1.0,
+        urgent_at: float = math.inf,
+    ) -> int:
+        self.errands.append(Errand(priority=priority, lane=lane, weight=weight, urgent_at=urgent_at))
         await self._slots.acquire()
         self.admitted += 1
         return self.admitted

@@ -94,7 +94,7 @@ def test_sixty_four_walks_get_the_same() -> None:
 
 def served(arrivals: list[tuple[Priority, str, float]], grants: int) -> list[str]:
     """Lanes in the order of their grants, when each that is served comes again at once."""
-    line = Line(lambda: None)
+    line = Line(lambda: None, lambda: 0.0)
     places = {line.enter(priority, lane, weight): (priority, lane, weight) for priority, lane, weight in arrivals}
     order = []
     for _ in range(grants):
@@ -118,3 +118,26 @@ def test_lanes_share_by_weight_however_many_walks_each_has() -> None:
 def test_a_backfill_beside_deltas_without_end_is_not_starved() -> None:
     order = served([(Priority.BACKFILL, "full", 1.0), *[(Priority.DELTA, "delta", 1.0)] * 3], 200)
     assert 15 <= order.count("full") <= 25
+
+
+async def test_who_waits_until_its_cursor_would_die_goes_before_those_that_rank_higher() -> None:
+    """It becomes urgent while everybody sleeps: ranks are looked at when a slot comes free."""
+    clock = FakeClock()
+    gate = one_a_second(clock)
+    gate.settle(await gate.admit(), 1)
+    order: list[str] = []
+
+    async def send(name: str, priority: Priority, urgent_at: float) -> None:
+        gate.settle(await gate.admit(priority, lane=name, urgent_at=urgent_at), 1)
+        order.append(name)
+
+    began = clock.monotonic()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(3):
+            tasks.create_task(send(f"delta {number}", Priority.DELTA, began + 1e9))
+        tasks.create_task(send("chain", Priority.BACKFILL, began + 1.5))
+        for _ in range(4):
+            await idle()
+            clock.advance(1.0)
+            await idle()
+    assert order == ["delta 0", "chain", "delta 1", "delta 2"]

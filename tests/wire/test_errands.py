@@ -1,0 +1,37 @@
+"""What a request is for reaches the governor, through every layer, and only from the task that said it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from harvester.governor.line import Priority
+from harvester.model import RateSignal, Request
+from harvester.wire.errands import Errand, errand, on_errand
+from harvester.wire.governed import Governed
+from tests.fakes.admission import FakeGovernor
+from tests.fakes.clock import FakeClock
+from tests.fakes.transport import ScriptedTransport, answer
+
+
+async def test_the_governor_is_told_what_each_task_sends_for() -> None:
+    governor = FakeGovernor()
+    layer = Governed(
+        ScriptedTransport([answer()]),
+        governor,
+        lambda _response, _now: RateSignal(),
+        source="lakeside",
+        clock=FakeClock(),
+    )
+
+    async def send(lane: str) -> None:
+        with on_errand(Errand(priority=Priority.DELTA, lane=lane, weight=2.0, urgent_at=7.0)):
+            await asyncio.sleep(0)
+            await layer.send(Request(url="https://lakeside.example/"))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(send("Property"))
+        tasks.create_task(send("Member"))
+    await layer.send(Request(url="https://lakeside.example/"))
+    assert [each.lane for each in governor.errands] == ["Property", "Member", ""]
+    assert governor.errands[0] == Errand(priority=Priority.DELTA, lane="Property", weight=2.0, urgent_at=7.0)
+    assert governor.errands[2] == Errand() == errand()
