@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "harvester"
 BEHIND = {
     "clock.py": {"time", "chance", "names"},
     "store/files.py": {"files"},
+    "store/system.py": {"files"},
     "cli/descriptors.py": {"files"},  # the null device, before anything else is opened
 }
 SEEDED_CHANCE = {"sandbox"}  # rooms that may make a seeded ``random.Random``, and no other use of the module

@@ -10,19 +10,19 @@ clean, so a second one succeeds without them (FAULTS F03).
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import PurePath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from harvester.contracts import FileLock, OutputFile, Rng
 from harvester.errors import CannotCreate, Locked, StorageError
-from harvester.store.causes import explain
 from harvester.store.layout import temporary_name
+from harvester.store.open_files import DiskFile, DiskLock, Reader, explained
+from harvester.store.system import PosixSystem, System
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_CLOEXEC
@@ -31,157 +31,6 @@ _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_SYNC = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 _NO_LINK = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _READ_SIZE = 1 << 20
-
-
-class System(Protocol):
-    """The system calls ``DiskFs`` is made of. Tests give a disk in memory that fails and loses power on command.
-
-    Every call has the meaning, and raises the ``OSError``, of its POSIX namesake.
-    """
-
-    def open(self, path: str, flags: int, mode: int = 0o666, /) -> int: ...
-    def close(self, fd: int, /) -> None: ...
-    def read(self, fd: int, size: int, /) -> bytes: ...
-    def write(self, fd: int, data: bytes | memoryview, /) -> int: ...
-    def fsync(self, fd: int, /) -> None: ...
-    def ftruncate(self, fd: int, size: int, /) -> None: ...
-    def fstat(self, fd: int, /) -> os.stat_result: ...
-    def lock(self, fd: int, /) -> None: ...
-    def stat(self, path: str, /) -> os.stat_result: ...
-    def lstat(self, path: str, /) -> os.stat_result: ...
-    def listdir(self, path: str, /) -> list[str]: ...
-    def mkdir(self, path: str, mode: int = 0o777, /) -> None: ...
-    def chmod(self, path: str, mode: int, /) -> None: ...
-    def link(self, source: str, target: str, /) -> None: ...
-    def rename(self, source: str, target: str, /) -> None: ...
-    def unlink(self, path: str, /) -> None: ...
-    def rmdir(self, path: str, /) -> None: ...
-    def user(self) -> int: ...
-    def process(self) -> int: ...
-
-
-class PosixSystem:
-    """The machine's own system calls."""
-
-    open = staticmethod(os.open)
-    close = staticmethod(os.close)
-    read = staticmethod(os.read)
-    write = staticmethod(os.write)
-    fsync = staticmethod(os.fsync)
-    ftruncate = staticmethod(os.ftruncate)
-    fstat = staticmethod(os.fstat)
-    listdir = staticmethod(os.listdir)
-    mkdir = staticmethod(os.mkdir)
-    chmod = staticmethod(os.chmod)
-    link = staticmethod(os.link)
-    rename = staticmethod(os.rename)
-    unlink = staticmethod(os.unlink)
-    rmdir = staticmethod(os.rmdir)
-    stat = staticmethod(os.stat)
-    lstat = staticmethod(os.lstat)
-    user = staticmethod(os.geteuid)
-    process = staticmethod(os.getpid)
-
-    def lock(self, fd: int, /) -> None:
-        """Exclusive, at once or ``BlockingIOError``; ends with the last descriptor of this open file."""
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-@contextmanager
-def _explained(
-    path: PurePath, action: str, kind: type[StorageError] = StorageError, *, saved: bool = True
-) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise explain(error, path, action, kind, saved=saved) from error
-
-
-class DiskFile:
-    """A file being written. After any failure it refuses further use: it must be abandoned (FAULTS F01 to F03)."""
-
-    def __init__(self, system: System, fd: int, path: PurePath, sync: Callable[[int, PurePath], None]) -> None:
-        self._system = system
-        self._fd = fd
-        self._path = path
-        self._sync = sync
-        self._open = True
-        self._failed = False
-
-    def write(self, data: bytes) -> None:
-        self._refuse_failed()
-        rest = memoryview(data)
-        try:
-            with _explained(self._path, "write"):
-                while rest:
-                    written = self._system.write(self._fd, rest)
-                    if not written:
-                        raise OSError(errno.EIO, "nothing was written")
-                    rest = rest[written:]
-        except StorageError:
-            self._failed = True
-            raise
-
-    def sync(self) -> None:
-        self._refuse_failed()
-        try:
-            self._sync(self._fd, self._path)
-        except StorageError:
-            self._failed = True
-            raise
-
-    def close(self) -> None:
-        """Close once; a second call does nothing. A network file system may tell of a lost write only here."""
-        if not self._open:
-            return
-        self._open = False
-        with _explained(self._path, "close"):
-            self._system.close(self._fd)
-
-    def _refuse_failed(self) -> None:
-        if self._failed or not self._open:
-            state = "an earlier write or sync of it failed" if self._failed else "it is closed"
-            raise StorageError(f"{self._path}: cannot write: {state}. Run the same command again to write it anew.")
-
-
-class DiskLock:
-    """A held ``flock``. The lock file stays: its existence means nothing, only the kernel's lock does (FAULTS R09)."""
-
-    def __init__(self, system: System, fd: int) -> None:
-        self._system = system
-        self._fd: int | None = fd
-
-    def release(self) -> None:
-        """Let go; a second call does nothing."""
-        if self._fd is not None:
-            fd, self._fd = self._fd, None
-            with suppress(OSError):  # nothing was written that matters, and the lock is gone either way
-                self._system.close(fd)
-
-
-class _Reader(io.RawIOBase):
-    """Reads a descriptor of a ``System``; a failing disk raises ``StorageError``."""
-
-    def __init__(self, system: System, fd: int, path: PurePath) -> None:
-        super().__init__()
-        self._system = system
-        self._fd = fd
-        self._path = path
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
-        with _explained(self._path, "read"):
-            data = self._system.read(self._fd, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            with suppress(OSError):  # a file that was only read has nothing to lose
-                self._system.close(self._fd)
-        super().close()
 
 
 class DiskFs:
@@ -204,7 +53,7 @@ class DiskFs:
     # -------------------------------------------------------------- directories
 
     def make_directory(self, path: PurePath, *, private: bool = False) -> None:
-        with _explained(path, "create the directory", CannotCreate, saved=False):
+        with explained(path, "create the directory", CannotCreate, saved=False):
             try:
                 self._make(path, 0o700 if private else 0o777)
             except NotADirectoryError:
@@ -257,11 +106,11 @@ class DiskFs:
             self._system.chmod(str(path), 0o700)
 
     def sync_directory(self, path: PurePath) -> None:
-        with _explained(path, "make durable"):
+        with explained(path, "make durable"):
             self._sync_directory(path)
 
     def remove_tree(self, path: PurePath) -> None:
-        with _explained(path, "remove"), suppress(FileNotFoundError):
+        with explained(path, "remove"), suppress(FileNotFoundError):
             self._remove_tree(path)
 
     def _remove_tree(self, path: PurePath) -> None:
@@ -274,7 +123,7 @@ class DiskFs:
         self._system.rmdir(str(path))
 
     def names(self, directory: PurePath) -> Sequence[str]:
-        with _explained(directory, "list"):
+        with explained(directory, "list"):
             try:
                 return sorted(self._system.listdir(str(directory)))
             except (FileNotFoundError, NotADirectoryError):
@@ -283,7 +132,7 @@ class DiskFs:
     def walk(self, directory: PurePath) -> Iterator[PurePath]:
         for name in self.names(directory):
             path = directory / name
-            with _explained(path, "look at"):
+            with explained(path, "look at"):
                 try:
                     mode = self._system.lstat(str(path)).st_mode
                 except FileNotFoundError:
@@ -301,14 +150,14 @@ class DiskFs:
     def _create(self, path: PurePath, shown: PurePath | None = None) -> DiskFile:
         """*shown*: what errors name, where *path* is a temporary name that nobody knows."""
         shown = shown or path
-        with _explained(shown, "create", CannotCreate):
+        with explained(shown, "create", CannotCreate):
             fd = self._system.open(str(path), _NEW, 0o666)
         return DiskFile(self._system, fd, shown, self._sync)
 
     def create_if_absent(self, path: PurePath, data: bytes) -> bool:
         temporary = self._write_temporary(path, data)
         try:
-            with _explained(path, "create", CannotCreate):
+            with explained(path, "create", CannotCreate):
                 self._system.link(str(temporary), str(path))
         except CannotCreate as error:
             cause = error.__cause__
@@ -334,12 +183,12 @@ class DiskFs:
             raise
 
     def rename(self, source: PurePath, target: PurePath) -> None:
-        with _explained(target, "name"):
+        with explained(target, "name"):
             self._system.rename(str(source), str(target))
             self._sync_directory(target.parent)
 
     def remove(self, path: PurePath) -> None:
-        with _explained(path, "remove"), suppress(FileNotFoundError):
+        with explained(path, "remove"), suppress(FileNotFoundError):
             self._system.unlink(str(path))
 
     def _write_temporary(self, path: PurePath, data: bytes) -> PurePath:
@@ -361,7 +210,7 @@ class DiskFs:
             self._system.unlink(str(temporary))
 
     def _sync(self, fd: int, path: PurePath) -> None:
-        with _explained(path, "make durable"):
+        with explained(path, "make durable"):
             try:
                 self._system.fsync(fd)
             except OSError as error:
@@ -385,13 +234,13 @@ class DiskFs:
             return stream.read()
 
     def open(self, path: PurePath) -> BinaryIO:
-        with _explained(path, "read"):
+        with explained(path, "read"):
             fd = self._system.open(str(path), _READ)
-        return io.BufferedReader(_Reader(self._system, fd, path), buffer_size=_READ_SIZE)
+        return io.BufferedReader(Reader(self._system, fd, path), buffer_size=_READ_SIZE)
 
     def exists(self, path: PurePath) -> bool:
         """A name is there, even a link to nowhere. An unreadable parent is an error, not an absence."""
-        with _explained(path, "look at"):
+        with explained(path, "look at"):
             try:
                 self._system.lstat(str(path))
             except (FileNotFoundError, NotADirectoryError):
@@ -399,13 +248,13 @@ class DiskFs:
         return True
 
     def size(self, path: PurePath) -> int:
-        with _explained(path, "look at"):
+        with explained(path, "look at"):
             return self._system.lstat(str(path)).st_size
 
     # -------------------------------------------------------------- locks
 
     def lock(self, path: PurePath) -> FileLock:
-        with _explained(path, "lock", CannotCreate):
+        with explained(path, "lock", CannotCreate):
             while True:
                 fd = self._system.open(str(path), _LOCK, 0o600)
                 try:
