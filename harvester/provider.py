@@ -36,6 +36,22 @@ class KeyListing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How the full walks of a pager may be cut into parts that are read side by side."""
+
+    by_time: bool  # into windows of the modification time; False: into ranges of the first identity member
+    last: Callable[[Walk], PageRequest] | None = None  # asks for the record that comes last; None: there is no way
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """One way to read records again that a sweep has shown to be missing."""
+
+    fetcher: str  # its name; "": everything once more
+    requests: int  # it takes about so many
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """How one API dialect is asked, read, judged and limited.
 
@@ -54,6 +70,7 @@ class Provider:
     pagers: Mapping[str, Pager]
     full: str  # default pager of full walks
     look_back: frozenset[str] = frozenset()  # pagers that go back in time from ``walk.until``
+    cuts: Mapping[str, Cut] = field(default_factory=dict)  # pagers whose walks may be cut into parts
     envelope: Envelope
     judge: Judge
     signals: SignalReader

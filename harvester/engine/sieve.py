@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 
 from msgspec import Raw, Struct
@@ -27,6 +27,10 @@ class Sifted(Struct, frozen=True, kw_only=True):
     last_modified: str | None
 
 
+Witness = Callable[[Walk, Sequence[bytes], Sequence[bytes], Sequence[str | None]], None]
+"""Takes the fingerprints, identities and modification times of records that a walk has brought."""
+
+
 class Sieve:
     """Knows what the run of one resource already holds, over all its walks.
 
@@ -34,8 +38,9 @@ class Sieve:
     tells two equal records apart.
     """
 
-    def __init__(self, resource: Resource, seen: SeenKeys, digest: KeyDigest) -> None:
-        self._resource, self._seen, self._digest = resource, seen, digest
+    def __init__(self, resource: Resource, seen: SeenKeys, digest: KeyDigest, witness: Witness | None = None) -> None:
+        """*witness*: is told of every record with a key that is let through or held already."""
+        self._resource, self._seen, self._digest, self._witness = resource, seen, digest, witness
 
     def sift(self, walk: Walk, pager: Pager, fetched: Fetched) -> Sifted:
         """Decide on *fetched*, and remember what is kept.
@@ -97,6 +102,8 @@ class Sieve:
         names = [identity((*scope, *(key or ()))) for key in keys] if scope else [identity(key or ()) for key in keys]
         prints = [fingerprint(name) for name in names]
         versions = [version_of(records[index]) for index in chosen]
+        if self._witness is not None:
+            self._witness(walk, prints, names, [columns.times[index] for index in chosen])
         novelty = self._seen.admit(names, prints, versions, walk.value or "")
         if novelty is None:
             self._digest.add_prints(prints)

@@ -61,6 +61,16 @@ def identity(parts: tuple[str, ...]) -> bytes:
     return "".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8", "surrogatepass")
 
 
+def parts_of(key: bytes) -> tuple[str, ...]:
+    """The parts that ``identity`` made *key* of."""
+    text, parts = key.decode("utf-8", "surrogatepass"), []
+    while text:
+        length, _, text = text.partition(":")
+        parts.append(text[: int(length)])
+        text = text[int(length) :]
+    return tuple(parts)
+
+
 def fingerprint(key: bytes) -> bytes:
     """32 bytes that stand for a key, given as its ``identity``: half of them in the index, all in the digest."""
     return sha256(key).digest()

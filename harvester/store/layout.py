@@ -49,6 +49,7 @@ class ShardKind(StrEnum):
     PART = "part"  # records, as the provider wrote them
     DELETED = "deleted"  # tombstones
     QUARANTINE = "quarantine"  # records that could not be taken, with the reason
+    LISTED = "listed"  # keys that a sweep has listed; only while the run has not finished
 
 
 def resource_directory(out: PurePath, source: str, resource_dirname: str) -> PurePath:

@@ -44,6 +44,35 @@ class WalkEvidence(Struct, frozen=True, kw_only=True):
     watermark: str | None = None  # largest modification time it met, the provider's text
 
 
+class Gap(Struct, frozen=True, kw_only=True):
+    """Where something may be missing, and why. Bounds are inclusive; None: not known, it may be anywhere."""
+
+    cause: str
+    missing: int | None = None  # records; None: nobody can tell
+    value: str | None = None  # of the parent resource
+    first_key: tuple[str, ...] | None = None
+    last_key: tuple[str, ...] | None = None
+    first_time: str | None = None  # modification times, the provider's text
+    last_time: str | None = None
+
+
+class SweepEvidence(Struct, frozen=True, kw_only=True):
+    """The keys that the provider listed after everything was read, against those that were held."""
+
+    listed: KeySet  # of the last listing
+    missing: int  # listed by the first one that could be believed and not held
+    differing: int  # held with another modification time than listed
+    refetched: int  # keys of both kinds that came when they were fetched again
+    gone: int  # held, and not listed any more: deleted meanwhile, or moved
+    rounds: int  # listings made
+    requests: int  # for listings and for what they made necessary
+    ended_by_itself: bool  # the last listing was read to its end; one that was not proves nothing (FAULTS T10)
+    proven: bool  # every listed key is held
+    times: bool  # modification times were compared, too
+    count_refuted: bool = False  # the provider counts more than it lists, and nothing lies behind its last record
+    reason: str = ""  # why it proves nothing; "" when it does
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """A finished run. Counts are of this run; ``bytes`` are on disk; times are aware UTC."""
 
@@ -68,6 +97,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     quarantined: int = 0  # lines of all ``quarantine`` shards
     tombstones: int = 0  # lines of all ``deleted`` shards
     walks: tuple[WalkEvidence, ...] = ()
+    gaps: tuple[Gap, ...] = ()  # () when complete
+    sweep: SweepEvidence | None = None  # None: none was made
     shards: tuple[ShardEntry, ...]
 
 

@@ -1,0 +1,43 @@
+"""What a run holds, by key and time, for the sweep that is to prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
+from types import TracebackType
+from typing import Self
+
+from harvester.contracts import Fs
+from harvester.model import Phase, Walk
+from harvester.store.key_table import KeyTable
+
+
+class Holdings:
+    """Two tables: keys met before the sweep began, and keys fetched because of it. A ``Witness`` of the sieve.
+
+    Args:
+        at: names the file of a table; None: everything stays in memory.
+    """
+
+    def __init__(self, fs: Fs, at: Callable[[str], PurePath] | None) -> None:
+        self._fs, self._at = fs, at
+        self.before = self.table("held")
+        self.later = self.table("later")
+
+    def __call__(
+        self, walk: Walk, prints: Sequence[bytes], names: Sequence[bytes], times: Sequence[str | None]
+    ) -> None:
+        (self.later if walk.phase is Phase.REPAIR else self.before).put(prints, names, times)
+
+    def table(self, name: str) -> KeyTable:
+        """One more table beside them, which its caller closes."""
+        return KeyTable(self._fs, self._at(name) if self._at is not None else None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.before.close()
+        self.later.close()

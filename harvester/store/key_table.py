@@ -1,0 +1,140 @@
+"""Keys with the latest version of each, more of them than memory holds, compared part by part.
+
+A table is cut into parts by the first byte of each key's fingerprint. Fingerprints are as good as random, so the
+parts are of one size, two tables are cut alike, and a comparison needs one part of each at a time: some 40,000 keys
+when there are ten million.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import PurePath
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from harvester.contracts import Fs
+from harvester.errors import StorageError
+
+PARTS = 256
+_BUFFERED = 50_000  # keys in memory before they go to the file
+_SCHEMA = (
+    "PRAGMA journal_mode=OFF",
+    "PRAGMA synchronous=OFF",
+    "PRAGMA locking_mode=EXCLUSIVE",
+    "PRAGMA cache_size=-2048",
+    "CREATE TABLE blocks(part INTEGER, rows BLOB)",
+    "CREATE INDEX by_part ON blocks(part)",
+    "BEGIN",  # and never committed: nothing here outlives its process
+)
+
+Part = dict[bytes, tuple[bytes, bytes]]
+"""By fingerprint: the key as ``identity`` gives it, and its modification time as the provider wrote it, b"": none."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, bytes]]).decode
+
+
+class KeyTable:
+    """A SQLite file that is never trusted after its process has ended: opening deletes it.
+
+    Blocking; for one thread at a time, which need not be the one that made it.
+
+    Args:
+        path: the file, in a private directory that exists. None: in memory.
+        buffered: keys kept in memory before they go to the file.
+    """
+
+    def __init__(self, fs: Fs, path: PurePath | None, *, buffered: int = _BUFFERED) -> None:
+        self._fs, self._path, self._buffered = fs, path, buffered
+        self._rows: Part = {}
+        if path is not None:
+            fs.remove(path)
+        with self._explained():
+            self._database = sqlite3.connect(
+                ":memory:" if path is None else str(path), isolation_level=None, check_same_thread=False
+            )
+            try:
+                for statement in _SCHEMA:
+                    self._database.execute(statement).close()
+            except sqlite3.Error:
+                self._database.close()
+                raise
+
+    def put(self, prints: Sequence[bytes], names: Sequence[bytes], times: Sequence[str | None]) -> None:
+        """Add keys; of one that is there already, the version with the later time stands.
+
+        Args:
+            prints: of each, its ``fingerprint``.
+            names: of each, its ``identity``.
+            times: of each, its modification time as the provider wrote it; None: it has none.
+        """
+        rows = self._rows
+        for mark, name, time in zip(prints, names, times, strict=True):
+            text = b"" if time is None else time.encode("utf-8", "surrogatepass")
+            known = rows.get(mark)
+            if known is None or known[1] < text:
+                rows[mark] = (name, text)
+        if len(rows) >= self._buffered:
+            self._spill()
+
+    def part(self, place: int) -> Part:
+        """The keys of one of ``PARTS`` parts; each once, with its latest time."""
+        if self._rows:
+            self._spill()
+        rows: Part = {}
+        with self._explained():
+            blocks = self._database.execute("SELECT rows FROM blocks WHERE part = ?", (place,)).fetchall()
+        for (block,) in blocks:
+            for mark, name, time in _decode(block):
+                known = rows.get(mark)
+                if known is None or known[1] < time:
+                    rows[mark] = (name, time)
+        return rows
+
+    def rows(self) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Every key once: fingerprint, identity, time."""
+        for place in range(PARTS):
+            for mark, (name, time) in self.part(place).items():
+                yield mark, name, time
+
+    def close(self) -> None:
+        """Close and remove the file; a second call does nothing."""
+        self._database.close()
+        if self._path is not None:
+            self._fs.remove(self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _spill(self) -> None:
+        parts: list[list[tuple[bytes, bytes, bytes]]] = [[] for _ in range(PARTS)]
+        for mark, (name, time) in self._rows.items():
+            parts[mark[0]].append((mark, name, time))
+        self._rows = {}
+        with self._explained():
+            self._database.executemany("INSERT INTO blocks VALUES (?, ?)", _blocks(parts))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"{self._path or 'key table'}: cannot keep the keys to compare: {error}. Free some space, then run "
+                "the same command again. What was committed before stays valid."
+            ) from error
+
+
+def _blocks(parts: Iterable[list[tuple[bytes, bytes, bytes]]]) -> Iterator[tuple[int, bytes]]:
+    for place, rows in enumerate(parts):
+        if rows:
+            yield place, _encode(rows)
