@@ -289,7 +289,9 @@ def _fits(declared: DeclaredField | Navigation | None) -> Fits:
     single = _single(declared)
     if not declared.many:
         return single
-    return lambda value: value[0] == _LIST and all(single(bytes(each)) or each == b"null" for each in _items(value))
+    return lambda value: (
+        value[0] == _LIST and all(each == b"null" or single(each) for each in map(bytes, _items(value)))
+    )
 
 
 def _single(declared: DeclaredField | Navigation) -> Fits:
