@@ -115,8 +115,10 @@ class Line:
             if len(self._served) > 1_000:
                 self._served.clear()  # lanes of walks that have ended
             return
-        starved = self._passed_by >= _PASSED_BY
-        first = self._waiting[0] if starved else min(self._waiting, key=self._rank)
+        first = min(self._waiting, key=self._rank)
+        # Whoever starved beside a dying cursor would begin one walk more than the quota keeps alive.
+        if self._passed_by >= _PASSED_BY and first.urgent_at > self._now():
+            first = self._waiting[0]
         self._first = first
         if first.woken is not None and not first.woken.done():
             first.woken.set_result(None)
