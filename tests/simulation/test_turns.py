@@ -6,7 +6,7 @@ from collections import Counter
 
 import msgspec
 
-from harvester.config.schema import BudgetConfig, ResourceConfig, SourceConfig
+from harvester.config.schema import BudgetConfig, ResourceConfig
 from harvester.model import Window
 from harvester.sandbox.request_log import Entry
 from tests.simulation.world import World, simulate
