@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "harvester"
 
-VOCABULARY = ("errors", "model", "data_model", "events", "contracts", "provider", "clock")
+VOCABULARY = ("errors", "model", "data_model", "inquiry", "events", "contracts", "provider", "clock")
 GRANTED: dict[str, set[str]] = {
     "config": set(),
     "auth": set(),

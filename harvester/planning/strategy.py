@@ -1,0 +1,121 @@
+"""From what is known of a server to the walk that cannot lose rows there, in one sentence. Pure.
+
+The order of preference is that of safety, then of speed. A serial chain of links that hold an offset loses rows
+(one that leaves an earlier page takes another across the boundary), so it is chosen only where nothing else is left,
+and never without saying that its run has to be proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from msgspec import Struct
+
+from harvester.model import Budget
+from harvester.planning.link_forms import LinkForm
+from harvester.planning.profile import Heard, Profile
+from harvester.provider import Provider
+
+CHAIN, OFFSET, KEYSET = "chain", "offset", "keyset"  # walks by the names that providers give them
+PROVE = "run with --prove"
+_SLOW = 2.0  # requests a second; a quota below that, not latency, decides how long a harvest takes
+_SHIFTING = frozenset({LinkForm.OFFSET, LinkForm.PAGE})
+
+
+class Strategy(Struct, frozen=True, kw_only=True):
+    """How a resource is to be read."""
+
+    walk: str  # name of the pager
+    reason: str  # one sentence
+    closing: str | None  # pager that reads what changed meanwhile; None: it cannot be asked for
+    doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not
+    page_size: int | None = None  # to ask for; None: the pager's own
+    dated: bool = True  # False: records have no modification time, whatever they are said to have
+
+
+def choose_strategy(provider: Provider, profile: Profile, budget: Budget) -> Strategy:
+    """The walk for a resource with *profile*, of those that *provider* has.
+
+    Args:
+        budget: of the source; decides between the fewest requests and the most at once.
+    """
+    walk, reason, doubt = _walk(provider.pagers, profile, budget, provider.full)
+    closing, unasked = _closing(provider, profile, walk)
+    return Strategy(
+        walk=walk,
+        reason=reason,
+        closing=closing,
+        doubt="; ".join(filter(None, (doubt, unasked))),
+        page_size=_page_size(profile, walk),
+        dated=profile.dated,
+    )
+
+
+def _walk(available: Collection[str], profile: Profile, budget: Budget, default: str) -> tuple[str, str, str]:
+    """(walk, reason, doubt)."""
+    # Both send a size, and go by it.
+    ordered = profile.orderby is Heard.HONOURED and profile.top not in {Heard.REFUSED, Heard.IGNORED}
+    by_value = ordered and profile.filter is Heard.HONOURED and (profile.dated or not profile.number_key)
+    by_value = by_value and KEYSET in available
+    if not profile.rows:
+        return default, "the resource is empty, so nothing is known yet; this is the provider's own way", ""
+    if not profile.usable:
+        return default, "records do not have the key they are said to have; name it in the configuration", ""
+    if profile.link in {LinkForm.TOKEN, LinkForm.KEY} and CHAIN in available:
+        if profile.steady is not False and profile.link_leads_on is not False:
+            held = "an opaque token" if profile.link is LinkForm.TOKEN else "a key"
+            return CHAIN, f"next links hold {held}: a position that rows which come and go cannot shift", ""
+        if by_value:
+            why = "two reads differ in their order" if profile.steady is False else "its links do not lead on"
+            return KEYSET, f"{why}, but it filters and sorts as asked: values cannot be shifted", ""
+        return CHAIN, "there are links and nothing else to go by", f"the order of records is not steady; {PROVE}"
+    if profile.link in _SHIFTING:
+        return _beside_offsets(available, profile, budget, ordered=ordered, by_value=by_value)
+    if by_value:
+        why = "everything fits one page today" if profile.whole else "there are no next links"
+        return KEYSET, f"{why}, and it filters and sorts as asked: a value cannot be shifted, however much comes", ""
+    if profile.whole:
+        return default, "everything fits one page, and a page is one instant", ""
+    if ordered and OFFSET in available and profile.link is LinkForm.NONE:
+        return OFFSET, "there are no next links, but it sorts by key: pages share a record, so that shifts are seen", ""
+    if profile.link is LinkForm.NONE:
+        return default, "there is no way on from the first page", f"no next link leads to the other records; {PROVE}"
+    return default, "how its links work could not be found out; this is the provider's own way", ""
+
+
+def _beside_offsets(
+    available: Collection[str], profile: Profile, budget: Budget, *, ordered: bool, by_value: bool
+) -> tuple[str, str, str]:
+    """Where the server's own links would lose rows."""
+    held = "an offset" if profile.link is LinkForm.OFFSET else "a page number"
+    if by_value and (_is_slow(budget) or OFFSET not in available):
+        why = " in the fewest requests, which is what the quota asks for" if _is_slow(budget) else ""
+        return KEYSET, f"next links hold {held}, which shifts; it filters and sorts, so values can be followed{why}", ""
+    if ordered and OFFSET in available:
+        return OFFSET, f"next links hold {held}; sorted by key, pages share a record, so that every shift is seen", ""
+    why = "nothing safer can be done here" if ordered else "it does not sort as asked"
+    doubt = f"next links hold {held} and {why}, so rows that shift while it is read are not seen; {PROVE}"
+    return CHAIN, f"next links hold {held}, and {why}", doubt
+
+
+def _closing(provider: Provider, profile: Profile, walk: str) -> tuple[str | None, str]:
+    """The pager that asks what changed, or None and why it cannot be asked."""
+    if provider.closing is None or not profile.dated or not profile.rows:
+        return provider.closing, ""
+    if profile.filter in {Heard.IGNORED, Heard.REFUSED, Heard.WRONG}:
+        said = {Heard.IGNORED: "ignores", Heard.REFUSED: "refuses", Heard.WRONG: "answers wrongly to"}[profile.filter]
+        return None, f"the server {said} $filter, so changes during the run cannot be asked for; {PROVE}"
+    if walk != CHAIN and profile.orderby is Heard.HONOURED and KEYSET in provider.pagers:
+        return KEYSET, ""
+    return provider.closing, ""
+
+
+def _page_size(profile: Profile, walk: str) -> int | None:
+    """What to ask for; None where the server's own pages are as good, or nothing is known."""
+    if profile.page_size is None or profile.cap is None:
+        return None
+    return None if walk == CHAIN and profile.page_size <= profile.rows else profile.page_size
+
+
+def _is_slow(budget: Budget) -> bool:
+    return any(window.requests is not None and window.requests / window.seconds < _SLOW for window in budget.windows)
