@@ -115,7 +115,7 @@ def _in_words(reason: str, budget: Budget, lot: int) -> str:
             if limit is not None:
                 share = 1.0 - budget.margin - budget.reserve
                 gate = Gate(seconds=part.seconds, unit=unit, declared=limit, share=share)
-                if reason == f"window {gate.says()} is full":
+                if reason == f"window {gate.says} is full":
                     return f"{whole:,} {unit} per {window.seconds:g} s"
     return reason.removeprefix("window ").removesuffix(" is full")
 

@@ -95,8 +95,8 @@ class Account:
                 # Until one page has been seen, one at a time: nobody knows what a page costs (FAULTS Q04).
                 hold = longer(hold, math.inf, "the size of a page is not known yet")
             seconds = gate.wait(now, held, each)
-            if seconds > 0:
-                hold = longer(hold, seconds, f"window {gate.says()} is full")
+            if seconds > hold.known:
+                hold = longer(hold, seconds, f"window {gate.says} is full")
         return hold
 
     def tightest(self, now: float) -> tuple[int, int, float] | None:

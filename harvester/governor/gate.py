@@ -30,9 +30,12 @@ class Gate:
         "began_within",
         "feedback",
         "kind",
+        "limit",
         "log",
         "name",
+        "says",
         "seconds",
+        "stated",
         "told_limit",
         "unit",
     )
@@ -51,6 +54,9 @@ class Gate:
         self._share = share
         self._declared = declared
         self.told_limit: int | None = None  # by an answer, or learned from a refusal
+        self.stated: int | None = None  # the lower of the declared and the told limit, nothing taken off
+        self.limit: int | None = None  # what this program may use of one period; None: unknown
+        self.says = ""  # this window in words: ``20 per 60 s``
         self.kind: Kind = "unknown"
         self.began: float | None = None  # monotonic: a fixed window began here, or up to *began_within* seconds later
         self.began_within = 0.0
@@ -65,21 +71,15 @@ class Gate:
         self._set_limit()
 
     def _set_limit(self) -> None:
-        if self.log is not None:
-            limit = self.limit
-            self.log.limit = math.inf if limit is None else limit
-
-    @property
-    def stated(self) -> int | None:
-        """The lower of the declared and the told limit, nothing taken off; None: unknown."""
         limits = [limit for limit in (self._declared, self.told_limit) if limit is not None]
-        return min(limits) if limits else None
-
-    @property
-    def limit(self) -> int | None:
-        """What this program may use of one period; None: unknown."""
-        stated = self.stated
-        return None if stated is None else max(1, math.floor(stated * self._share + 1e-9))
+        self.stated = min(limits) if limits else None
+        self.limit = None if self.stated is None else max(1, math.floor(self.stated * self._share + 1e-9))
+        if self.log is not None:
+            self.log.limit = math.inf if self.limit is None else self.limit
+        amount = self.limit if self.limit is not None else "requests"
+        what = " bytes" if self.unit == "bytes" else ""
+        length = f" per {self.seconds:g} s" if self.seconds is not None else " until the server's reset"
+        self.says = f"{amount}{what}{length}"
 
     def tell_limit(self, limit: int) -> None:
         """An earlier run learned this limit."""
@@ -233,10 +233,3 @@ class Gate:
         if not told.current(now):
             return None
         return max(0, told.first - max(0, told.left(open_requests, each))), told.first
-
-    def says(self) -> str:
-        """This window in words: ``20 per 60 s``."""
-        limit = self.limit if self.limit is not None else "requests"
-        what = " bytes" if self.unit == "bytes" else ""
-        length = f" per {self.seconds:g} s" if self.seconds is not None else " until the server's reset"
-        return f"{limit}{what}{length}"
