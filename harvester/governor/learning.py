@@ -8,13 +8,20 @@ from datetime import datetime, timedelta
 
 from harvester.contracts import Clock
 from harvester.governor.gate import Gate
-from harvester.governor.inference import infer
+from harvester.governor.inference import Guess, infer
 from harvester.governor.learned import Learned
 from harvester.governor.window import EXACT
-from harvester.model import RateSignal, WindowSignal
+from harvester.model import RateSignal
 
-_CAREFUL = 3
+_CAREFUL = 2
 """Open requests at most where no limit is known: so many are refused at most when one is met."""
+
+_PROVEN = 3
+"""Times the limit that a refusal taught: until so many answers have come without another, one request is open. What
+was inferred may be wrong (a wait of 6 s may belong to a window of ten seconds or to the end of a minute), and finding
+that out is to cost one refusal more, not one for each open request."""
+
+_UNNAMED = 50  # the same after a refusal that taught no limit
 
 _TRUSTED = 1000  # answers without a refusal, after which more may be open, one for every …
 _STEP = 100  # … answers more
@@ -39,12 +46,15 @@ class Learning:
         self._careful = not declared and not learned
         self._accepted: deque[tuple[float, float]] = deque(maxlen=EXACT)
         self._row = 0  # answers since the last refusal
+        self._alone = 0  # answers in a row until which one request is open
 
     @property
     def most_open(self) -> int:
         """How many requests may be open while the limits are being found out."""
         if not self._careful:
             return EXACT
+        if self._row < self._alone:
+            return 1
         return _CAREFUL + max(0, self._row - _TRUSTED) // _STEP
 
     def answered(self, admitted: float, now: float) -> None:
@@ -55,8 +65,6 @@ class Learning:
 
     def told(self, gate: Gate, evidence: str) -> None:
         """An answer told of the window *gate*."""
-        if gate.feedback.remaining is not None and gate.limit is not None:
-            self._careful = False  # its figures keep us from being refused
         if gate.seconds is None or (gate.told_limit is None and gate.kind == "unknown"):
             return
         key, fact = (gate.seconds, gate.unit), (gate.told_limit, gate.kind)
@@ -79,25 +87,32 @@ class Learning:
             )
         )
 
-    def refused(self, signal: RateSignal, sent: float, now: float, open_requests: int) -> WindowSignal | None:
+    def refused(self, signal: RateSignal, sent: float, now: float, open_requests: int) -> Guess | None:
         """The window behind a refusal that names none; None: it names one, or too little is known.
 
         Where the budget declares windows they are believed: somebody else may use the credential (FAULTS Q07).
         """
         self._row = 0
-        named = any(window.limit is not None or window.remaining is not None for window in signal.windows)
-        if self._declared or named or signal.retry_after is None:
-            return None
+        limits = [window.limit for window in signal.windows if window.limit is not None]
+        named = bool(limits) or any(window.remaining is not None for window in signal.windows)
+        guess = None
+        if not self._declared and not named and signal.retry_after is not None:
+            guess = self._infer(sent, now, signal.retry_after, beside=max(0, open_requests - 1))
+        if guess is not None:
+            limits.append(guess.limit)
+        self._alone = max(self._alone, _PROVEN * max(limits, default=_UNNAMED))
+        return guess
+
+    def _infer(self, sent: float, now: float, wait: float, *, beside: int) -> Guess | None:
         if len(self._accepted) == self._accepted.maxlen:
             return None  # the beginning is not remembered
-        guess = infer(self._accepted, sent, now, signal.retry_after, beside=max(0, open_requests - 1))
+        guess = infer(self._accepted, sent, now, wait, beside=beside)
         if guess is None:
             return None
-        limit = guess.limit
         known, _ = self._known.get((guess.seconds, "requests"), (None, ""))
-        if known is not None and limit >= known:
-            limit = max(1, known - 1)  # so many were too many
-        return WindowSignal(seconds=guess.seconds, limit=limit)
+        if known is not None and guess.limit >= known:
+            return Guess(guess.seconds, max(1, known - 1))  # so many were too many
+        return guess
 
 
 def still_good(lessons: Sequence[Learned], now: datetime) -> list[Learned]:
