@@ -11,6 +11,7 @@ from harvester.model import Action, Budget, PageRequest, Response, Verdict, Walk
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
+from harvester.pagers.questions import ODataQuestions
 from harvester.provider import Provider, by_convention
 
 PAGE_SIZE = 1000  # the server's own size is not stated; with $top no link comes (contract, section 5)
@@ -46,6 +47,7 @@ PROVIDER = Provider(
     timestamps="iso",
     count=count,
     counts_pages=True,
+    questions=ODataQuestions(),
     envelope=ODataEnvelope(),
     judge=judge,
     signals=signals_in("centris"),

@@ -9,6 +9,7 @@ from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, PerValue, Resource, Response, Verdict, Walk
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
+from harvester.pagers.questions import ODataQuestions
 from harvester.provider import Provider
 
 PAGE_SIZE = 5000  # the maximum; left out, 100 rows come and look like a small data set (contract, section 5)
@@ -85,6 +86,7 @@ PROVIDER = Provider(
     overlap=300.0,
     timestamps="zoneless",
     anchor=anchor,
+    questions=ODataQuestions(dialect=_DIALECT, counts=False, portions=False),
     envelope=ImsEnvelope(),
     judge=judge,
     default_pause=60.0,

@@ -17,6 +17,7 @@ from harvester.model import Action, Budget, PageRequest, Response, Verdict, Walk
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
+from harvester.pagers.questions import ODataQuestions
 from harvester.provider import Provider
 
 
@@ -81,6 +82,8 @@ PROVIDER = Provider(
     overlap=300.0,
     timestamps="iso",
     count=count,
+    questions=ODataQuestions(),
+    probed=True,
     envelope=ODataEnvelope(),
     judge=judge,
     signals=any_signal,

@@ -13,6 +13,7 @@ from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, Resource, Response, Verdict, Window
 from harvester.pagers.page_number import PageNumberPager
 from harvester.pagers.spark_token import SparkTokenPager
+from harvester.pagers.questions import SparkQuestions
 from harvester.provider import Provider
 
 _SUCCESS_FIRST = re.compile(rb'\s*\{\s*"D"\s*:\s*\{\s*"Success"\s*:\s*true\b')  # spares looking through every page
@@ -90,6 +91,7 @@ PROVIDER = Provider(
     closing="chain",
     overlap=1200.0,  # the server's caches may be that old (section 8)
     timestamps="iso",
+    questions=SparkQuestions(),
     envelope=SparkEnvelope(),
     judge=judge,
     default_pause=30.0,

@@ -11,6 +11,7 @@ from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, Phase, Resource, Response, Verdict, Walk, Window
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.odata import collection, with_query
+from harvester.pagers.questions import ODataQuestions
 from harvester.provider import Provider
 
 PAGE_SIZE = 1000  # with the replication grant (contract, section 2)
@@ -75,6 +76,7 @@ PROVIDER = Provider(
     timestamps="iso",
     count=count,
     counts_pages=True,
+    questions=ODataQuestions(),
     envelope=ODataEnvelope(),
     judge=judge,
     default_pause=30.0,

@@ -82,6 +82,13 @@ def quota_file(out: PurePath) -> PurePath:
     return state_directory(out) / "quota.sqlite"
 
 
+def profile_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
+    """``out/_harvester/profiles/centris.Property.json``: what a probe found of the server."""
+    _check(source, "sources", "source name")
+    _check(resource_dirname, f"sources.{source}.resources", "resource name")
+    return state_directory(out) / "profiles" / f"{source}.{resource_dirname}.json"
+
+
 def log_directory(run_dir: PurePath, walk: str) -> PurePath:
     """``<run>/_log/w03``: the commits of one walk."""
     return run_dir / LOG / _walk(walk)
