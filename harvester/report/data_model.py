@@ -8,6 +8,7 @@ from harvester.data_model import DataModel, DeclaredField, DeclaredType, Navigat
 from harvester.report import units
 from harvester.report.render import safe, table_of, write_line
 
+SHOWN_NAVIGATION = 5  # of a resource, beside the others
 SHOWN_VALUES = 12  # of a list
 
 
@@ -24,7 +25,7 @@ def write_resources(model: DataModel, console: Console) -> None:
             safe(", ".join(declared.key) or "-" if declared else "?"),
             safe(resource.modified or "-"),
             units.count(len(declared.fields)) if declared else "?",
-            safe(", ".join(each.name for each in declared.navigation) or "-" if declared else "?"),
+            safe(_leads(declared) if declared else "?"),
         )
     console.print(table)
     served = {resource.type for resource in model.resources}
@@ -41,17 +42,18 @@ def write_type(name: str, declared: DeclaredType, model: DataModel, console: Con
     """The fields of the type behind the resource *name*, its navigation, and the lists its values come from."""
     told = f"{name}: {declared.name}, key {', '.join(declared.key) or 'none'}"
     write_line(console, told + (", open to fields that are not declared" if declared.open else ""), "bold")
-    table = table_of("field", "label", "type", "null", "values", dispensable=("null", "label"))
+    labels = ("label",) if any(field.label for field in declared.fields) else ()
+    table = table_of("field", *labels, "type", "null", "values", dispensable=("null", *labels))
     for field in declared.fields:
         table.add_row(
             safe(field.name),
-            safe(field.label or "-"),
+            *(safe(field.label or "-") for _ in labels),
             safe(type_text(field) + (f" ≤ {units.count(field.max_length)}" if field.max_length else "")),
             "yes" if field.nullable else "never",
             safe(short_name(field.lookup) or "-"),
         )
     for leads in declared.navigation:
-        table.add_row(safe(leads.name), "-", safe(f"leads to {type_text(leads)}"), "-", "-")
+        table.add_row(safe(leads.name), *("-" for _ in labels), safe(f"leads to {type_text(leads)}"), "-", "-")
     console.print(table)
     lookups = model.lookups_by_name()
     for lookup in dict.fromkeys(field.lookup for field in declared.fields if field.lookup in lookups):
@@ -61,6 +63,13 @@ def write_type(name: str, declared: DeclaredType, model: DataModel, console: Con
         )
         more = f" and {units.count(len(values) - SHOWN_VALUES)} more" if len(values) > SHOWN_VALUES else ""
         write_line(console, f"{short_name(lookup)}: {shown}{more}")
+
+
+def _leads(declared: DeclaredType) -> str:
+    names = [each.name for each in declared.navigation]
+    more = len(names) - SHOWN_NAVIGATION
+    shown = ", ".join(names[:SHOWN_NAVIGATION]) or "-"
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def type_text(field: DeclaredField | Navigation) -> str:

@@ -11,6 +11,7 @@ from harvester.data_model import FieldFinding, ResourceDrift, Unchecked
 from harvester.report import units
 from harvester.report.render import safe, table_of, write_line
 
+SHOWN_MISSING = 12  # names of fields
 SHOWN_VALUES = 5  # of those outside their list
 _WORDS = ("new", "missing", "retyped", "null", "too_long", "outside_lookup")
 
@@ -42,9 +43,13 @@ def write_drift(
     if resources:
         console.print(table)
     for each in resources:
+        if missing := [field for field in each.fields if "missing" in field.drift]:
+            write_line(console, f"{each.resource} {_missing(missing, each)}", "yellow")
         for field in each.fields:
             for word in field.drift:
-                write_line(console, f"{each.resource} {_said(field, word, each)}", "yellow")
+                if word == "missing":
+                    continue
+                write_line(console, f"{each.resource} {_said(field, word)}", "yellow")
         if each.unnamed:
             write_line(
                 console, f"{each.resource}: {units.count(each.unnamed)} more members were not told apart", "yellow"
@@ -58,11 +63,12 @@ def write_drift(
 
 def _write_fields(drift: ResourceDrift, console: Console) -> None:
     numbers = ("seen", "filled")
-    table = table_of("field", "label", "type", *numbers, "differs", right=numbers, dispensable=("label", "seen"))
+    labels = ("label",) if any(field.label for field in drift.fields) else ()
+    table = table_of("field", *labels, "type", *numbers, "differs", right=numbers, dispensable=(*labels, "seen"))
     for field in drift.fields:
         table.add_row(
             safe(field.name),
-            safe(field.label or "-"),
+            *(safe(field.label or "-") for _ in labels),
             safe(_type(field.type) or "-"),
             units.count(field.seen),
             _share(field.fill_rate),
@@ -72,16 +78,20 @@ def _write_fields(drift: ResourceDrift, console: Console) -> None:
     console.print(table)
 
 
-def _said(field: FieldFinding, word: str, drift: ResourceDrift) -> str:
+def _missing(fields: Sequence[FieldFinding], drift: ResourceDrift) -> str:
+    """The fields that never come, in one line: a credential may not be shown hundreds of them."""
+    names = ", ".join(field.name for field in fields[:SHOWN_MISSING])
+    more = f" and {units.count(len(fields) - SHOWN_MISSING)} more" if len(fields) > SHOWN_MISSING else ""
+    are = "1 declared field is" if len(fields) == 1 else f"{units.count(len(fields))} declared fields are"
+    return f"{are} in none of {units.number_of(drift.records, 'record')}: {names}{more}"
+
+
+def _said(field: FieldFinding, word: str) -> str:
     """One difference in words, the name of the field in front."""
     name = f"{field.name} ({field.label})" if field.label else field.name
     match word:
         case "new":
             return f"{name}: is not declared; in {units.number_of(field.seen, 'record')}, {_kinds(field)}"
-        case "missing":
-            return (
-                f"{name}: is declared as {_type(field.type)} and in none of {units.number_of(drift.records, 'record')}"
-            )
         case "retyped":
             return f"{name}: is declared as {_type(field.type)}, but {_kinds(field)}"
         case "null":
