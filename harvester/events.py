@@ -79,6 +79,16 @@ class Quarantined(ResourceEvent, frozen=True, kw_only=True, tag="quarantined"):
     reason: str
 
 
+class Compared(ResourceEvent, frozen=True, kw_only=True, tag="compared"):
+    """A listing of the provider's keys has been held against the keys that are held."""
+
+    round: int  # from 1
+    listed: int
+    missing: int  # listed and not held; they are fetched now
+    differing: int  # held in another version
+    gone: int  # held and not listed
+
+
 class Committed(ResourceEvent, frozen=True, kw_only=True, tag="committed"):
     walk: str
     number: int

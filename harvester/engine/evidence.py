@@ -41,6 +41,7 @@ class Evidence:
         self._resource = blueprint.resource
         self._transport, self._crew, self._digest = transport, crew, digest
         self.count_after: int | None = None
+        self.claimed = 0  # records that the provider counts at least, by its last word
 
     async def shortfall(self, walks: Sequence[Walk], shop: Workshop) -> tuple[str, bool]:
         """Why the provider's count says that rows are missing, "" when it does not say so; True: asked to stop.
@@ -48,6 +49,16 @@ class Evidence:
         Counts are taken before and after: rows may honestly come and go, so only fewer keys than *both* counts is
         a gap. A count can never prove that nothing is missing (FAULTS P13), it can only disprove it (P06).
         """
+        if await self.claim(walks, shop):
+            return "", True
+        taken = self._digest.number if self._resource.key else self._crew.total("records")
+        missing = self.claimed - taken - self._crew.total("quarantined")
+        if missing <= 0:
+            return "", False
+        return f"the provider counts {self.claimed:,} records, {missing:,} more than could be read", False
+
+    async def claim(self, walks: Sequence[Walk], shop: Workshop) -> bool:
+        """Ask the provider's count again: ``claimed`` is the lesser of the first and this one. True: asked to stop."""
         before = _total([self._crew.positions[walk.id].expected for walk in walks])
         self.count_after = None
         if shop.count is not None and before is not None:
@@ -56,16 +67,11 @@ class Evidence:
                 ask = partial(count, self._source, self._transport, walk, shop.count(walk))
                 number, stopped = await unless_stopped(shop.stop, ask)
                 if stopped:
-                    return "", True
+                    return True
                 asked.append(number)
             self.count_after = _total(asked)
-        known = [number for number in (before, self.count_after) if number is not None]
-        taken = self._digest.number if self._resource.key else self._crew.total("records")
-        claimed = min(known, default=0)
-        missing = claimed - taken - self._crew.total("quarantined")
-        if missing <= 0:
-            return "", False
-        return f"the provider counts {claimed:,} records, {missing:,} more than could be read", False
+        self.claimed = min((number for number in (before, self.count_after) if number is not None), default=0)
+        return False
 
     def manifest(self, reason: str, *, requests: int, started: datetime) -> Manifest:
         """The manifest of the run as its commits tell it now. Blocking: reads them.

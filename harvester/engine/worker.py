@@ -11,6 +11,7 @@ import msgspec
 from harvester.engine.ask import count, find_anchor
 from harvester.engine.frontier import Frontier
 from harvester.engine.intake import ShardIntake
+from harvester.engine.listing import goes_by_offset
 from harvester.engine.loop_guard import LoopGuard
 from harvester.engine.reader import Fetched, WalkReader
 from harvester.engine.sieve import Sifted
@@ -293,6 +294,7 @@ class WalkWorker:
             duplicates=tally.duplicates + sifted.duplicates,
             quarantined=tally.quarantined + len(sifted.rejected),
             requests=tally.requests + 1,
+            offsets=tally.offsets + (page.next_link is not None and goes_by_offset(page.next_link)),
             bytes=tally.bytes + page.size,
             wire_bytes=tally.wire_bytes + fetched.wire_bytes,
             seconds=tally.seconds + fetched.travelled,

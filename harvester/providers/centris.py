@@ -8,6 +8,7 @@ from harvester.decode.odata_metadata import ODataMetadata
 from harvester.decode.verdicts import judge_http, judge_odata
 from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, Response, Verdict, Walk, Window
+from harvester.pagers.by_key import EntityByKey
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
@@ -25,6 +26,12 @@ def judge(response: Response) -> Verdict:
 def count(walk: Walk) -> PageRequest:
     """How many records there are; ``@odata.count`` comes on demand only."""
     return PageRequest(url=with_query(collection(walk), (("$count", "true"), ("$top", "1"))), size=1)
+
+
+def beyond(walk: Walk, number: int) -> PageRequest:
+    """Whether there is anything behind *number* records."""
+    query = (("$select", ",".join(walk.resource.key)), ("$skip", str(number)), ("$top", "1"))
+    return PageRequest(url=with_query(collection(walk), query), size=1)
 
 
 PROVIDER = Provider(
@@ -46,6 +53,8 @@ PROVIDER = Provider(
     overlap=300.0,
     timestamps="iso",
     count=count,
+    beyond=beyond,
+    fetchers={"by_entity": EntityByKey()},  # keys cannot be filtered by (section 4)
     counts_pages=True,
     questions=ODataQuestions(),
     envelope=ODataEnvelope(),

@@ -11,7 +11,7 @@ from harvester.governor.signals import signals_in
 from harvester.model import Budget, PerValue, Resource, Window
 from harvester.pagers.lead_windows import LeadWindowPager
 from harvester.pagers.snapshot import SnapshotPager
-from harvester.provider import Provider, SourceFacts
+from harvester.provider import KeyListing, Provider, SourceFacts
 
 API_VERSION = "1.0.4"  # what the rules here describe; a newer one is an option
 _LISTING = ("idxID", "listingID")  # a listing number is unique within its MLS only
@@ -126,6 +126,7 @@ def declare(*, api_version: str = API_VERSION, ancillary: bool = False) -> Provi
         resources=RESOURCES,
         pagers={"snapshot": SnapshotPager(sized=_SIZED), "windows": LeadWindowPager()},
         full="snapshot",
+        listing=KeyListing(times=False, whole=True),  # section 8: a snapshot is the set
         look_back=frozenset({"windows"}),
         envelope=IdxEnvelope(whole=_WHOLE, withheld=_WITHHELD),
         judge=judge_for(api_version),

@@ -7,10 +7,11 @@ from harvester.decode.envelopes import ImsEnvelope
 from harvester.decode.verdicts import allowed_page_size, describe, error_text, judge_http
 from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, PerValue, Resource, Response, Verdict, Walk
+from harvester.pagers.by_key import FilterByKey
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
 from harvester.pagers.questions import ODataQuestions
-from harvester.provider import Provider
+from harvester.provider import KeyListing, Provider
 
 PAGE_SIZE = 5000  # the maximum; left out, 100 rows come and look like a small data set (contract, section 5)
 DEFAULT_WAIT = 60.0  # seconds after a 429 that names no wait (section 6)
@@ -83,6 +84,8 @@ PROVIDER = Provider(
     },
     full="keyset",
     closing="changes",
+    listing=KeyListing(times=False),  # section 4: the key fields
+    fetchers={"by_filter": FilterByKey(dialect=_DIALECT, numbers=frozenset({"MLSID"}), ask_for=True)},
     overlap=300.0,
     timestamps="zoneless",
     anchor=anchor,

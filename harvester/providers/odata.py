@@ -14,6 +14,7 @@ from harvester.decode.verdicts import judge_http, judge_odata
 from harvester.errors import ConfigError
 from harvester.governor.signals import any_signal
 from harvester.model import Action, Budget, PageRequest, Response, Verdict, Walk
+from harvester.pagers.by_key import EntityByKey, FilterByKey
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
@@ -64,6 +65,12 @@ def count(walk: Walk) -> PageRequest:
     return PageRequest(url=with_query(collection(walk), (("$count", "true"), ("$top", "1"))), size=1)
 
 
+def beyond(walk: Walk, number: int) -> PageRequest:
+    """Whether there is anything behind *number* records; a server that ignores ``$skip`` answers with the first."""
+    query = (("$select", ",".join(walk.resource.key)), ("$skip", str(number)), ("$top", "1"))
+    return PageRequest(url=with_query(collection(walk), query), size=1)
+
+
 PROVIDER = Provider(
     name="odata",
     title="RESO Web API (any server)",
@@ -82,6 +89,8 @@ PROVIDER = Provider(
     overlap=300.0,
     timestamps="iso",
     count=count,
+    beyond=beyond,
+    fetchers={"by_filter": FilterByKey(), "by_entity": EntityByKey()},
     questions=ODataQuestions(),
     probed=True,
     envelope=ODataEnvelope(),

@@ -11,13 +11,15 @@ from harvester.decode.spark_fields import SparkFields
 from harvester.decode.verdicts import describe, judge_http, printable
 from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, Resource, Response, Verdict, Window
+from harvester.pagers.by_key import EntityByKey
 from harvester.pagers.page_number import PageNumberPager
 from harvester.pagers.spark_token import SparkTokenPager
 from harvester.pagers.questions import SparkQuestions
-from harvester.provider import Provider
+from harvester.provider import KeyListing, Provider
 
 _SUCCESS_FIRST = re.compile(rb'\s*\{\s*"D"\s*:\s*\{\s*"Success"\s*:\s*true\b')  # spares looking through every page
 _ONE_LISTING = re.compile(r"/listings/[^/?]+(?:\?|$)")
+_LISTINGS = ("listings", "my/listings", "office/listings", "company/listings")
 _PAGE_SIZES = {"listings": 1000, "accounts": 1000}  # with the replication grant; 200 for others (section 4)
 
 
@@ -89,6 +91,8 @@ PROVIDER = Provider(
     },
     full="chain",
     closing="chain",
+    listing=KeyListing(times=False, select=dict.fromkeys(_LISTINGS, ("ListingKey",))),  # section 8
+    fetchers={"by_entity": EntityByKey(slash=True, select="_select", expand="_expand")},
     overlap=1200.0,  # the server's caches may be that old (section 8)
     timestamps="iso",
     questions=SparkQuestions(),

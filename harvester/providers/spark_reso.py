@@ -9,10 +9,11 @@ from harvester.decode.spark_codes import judge_code, read_spark_error
 from harvester.decode.verdicts import describe, judge_http, judge_odata
 from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, Phase, Resource, Response, Verdict, Walk, Window
+from harvester.pagers.by_key import EntityByKey
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.questions import ODataQuestions
-from harvester.provider import Provider
+from harvester.provider import KeyListing, Provider
 
 PAGE_SIZE = 1000  # with the replication grant (contract, section 2)
 _NOTHING: frozenset[str] = frozenset()
@@ -72,6 +73,8 @@ PROVIDER = Provider(
     },
     full="chain",
     closing="chain",
+    listing=KeyListing(times=False),  # section 3: the key alone
+    fetchers={"by_entity": EntityByKey()},
     overlap=1200.0,  # the server's caches may be that old (section 5)
     timestamps="iso",
     count=count,

@@ -33,6 +33,7 @@ class Tally(Struct, frozen=True, kw_only=True):
     duplicates: int = 0  # delivered again with the same version, not written
     quarantined: int = 0
     requests: int = 0
+    offsets: int = 0  # pages whose link to the next one is a bare offset, which rows may be shifted past
     bytes: int = 0  # decoded bodies
     wire_bytes: int = 0  # the same bodies as they came over the wire
     seconds: float = 0.0  # from sending to the last byte, summed; waits for the quota are not in it

@@ -101,6 +101,12 @@ class KeyTable:
             for mark, (name, time) in self.part(place).items():
                 yield mark, name, time
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._rows = {}
+        with self._explained():
+            self._database.execute("DELETE FROM blocks").close()
+
     def close(self) -> None:
         """Close and remove the file; a second call does nothing."""
         self._database.close()

@@ -78,10 +78,16 @@ class Difference(Struct, frozen=True, kw_only=True):
     """A listing against what is held, in keys."""
 
     listed: KeySet
-    missing: int  # listed, not held
+    missing: int  # listed, and not held when the listing began
     differing: int  # held with another modification time
+    refetched: int  # of both kinds, fetched since
     gone: int  # held when the listing began, not listed
-    gone_samples: tuple[bytes, ...]  # some of the gone, by chance, as ``identity`` gives them
+    gone_samples: tuple[tuple[bytes, str | None], ...]  # some of the gone, by chance: identity, time
+
+    @property
+    def wanted(self) -> int:
+        """Keys that are still to be fetched."""
+        return self.missing + self.differing - self.refetched
 
 
 def compare_keys(listed: KeyTable, held: KeyTable, later: KeyTable, wanted: KeyTable, *, samples: int) -> Difference:
@@ -93,28 +99,39 @@ def compare_keys(listed: KeyTable, held: KeyTable, later: KeyTable, wanted: KeyT
         samples: how many of the gone to name.
     """
     digest = KeyDigest()
-    missing = differing = gone = 0
-    gone_samples: list[bytes] = []
+    missing = differing = refetched = gone = 0
+    gone_samples: list[tuple[bytes, str | None]] = []
     for place in range(PARTS):
         theirs, mine, newer = listed.part(place), held.part(place), later.part(place)
         digest.add_prints(list(theirs))
         for mark, (name, time) in theirs.items():
-            if mark in newer:
-                continue
             known = mine.get(mark)
             if known is not None and (not time or not known[1] or known[1] == time):
                 continue
             missing += known is None
             differing += known is not None
-            wanted.put((mark,), (name,), (time.decode("utf-8", "surrogatepass") or None,))
-        for mark, (name, _) in mine.items():
+            if mark in newer:
+                refetched += 1
+            else:
+                wanted.put((mark,), (name,), (text_of(time),))
+        for mark, (name, time) in mine.items():
             if mark not in theirs and mark not in newer:
                 gone += 1
                 if len(gone_samples) < samples:
-                    gone_samples.append(name)
+                    gone_samples.append((name, text_of(time)))
     return Difference(
-        listed=digest.key_set(), missing=missing, differing=differing, gone=gone, gone_samples=tuple(gone_samples)
+        listed=digest.key_set(),
+        missing=missing,
+        differing=differing,
+        refetched=refetched,
+        gone=gone,
+        gone_samples=tuple(gone_samples),
     )
+
+
+def text_of(time: bytes) -> str | None:
+    """A time as a table holds it, as text; None: there is none."""
+    return time.decode("utf-8", "surrogatepass") or None
 
 
 def still_wanted(wanted: KeyTable, later: KeyTable, left: KeyTable, listed: KeyTable | None = None) -> int:
@@ -129,6 +146,6 @@ def still_wanted(wanted: KeyTable, later: KeyTable, left: KeyTable, listed: KeyT
         theirs = None if listed is None else listed.part(place)
         for mark, (name, time) in wanted.part(place).items():
             if mark not in newer and (theirs is None or mark in theirs):
-                left.put((mark,), (name,), (time.decode("utf-8", "surrogatepass") or None,))
+                left.put((mark,), (name,), (text_of(time),))
                 number += 1
     return number

@@ -1,0 +1,367 @@
+"""The proof of a run: every key that the provider lists is held, or is fetched again until it is.
+
+A round lists the keys (phase ``SWEEP``), holds them against what the run has, and reads what is missing or different
+(phase ``REPAIR``). A listing that leaves something out is a weaker proof than none, so it is believed only when
+
+* it was read to its end, and each of its records has a key (FAULTS T10);
+* it has as many keys as the provider counts, or nothing lies behind its last record (P06, P13);
+* the keys that are held and not listed are really gone: some of them are asked for (S12, T11);
+* nothing moved meanwhile, where its pages go by a bare offset (P09): what was listed before is listed again.
+
+Keys that could not be fetched are gone only if the next listing does not have them any more (P12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+from msgspec import Struct
+
+from harvester.contracts import Transport
+from harvester.engine.crew import Crew
+from harvester.engine.evidence import Evidence
+from harvester.engine.holdings import Holdings
+from harvester.engine.listing import ListingIntake
+from harvester.engine.reconcile import Reconcile
+from harvester.engine.site import Site
+from harvester.engine.source import Source
+from harvester.engine.stopping import unless_stopped
+from harvester.engine.suspicion import MOST_GONE, Suspicion
+from harvester.engine.workshop import Workshop
+from harvester.errors import GiveUpError, Locked, StorageError
+from harvester.events import Compared
+from harvester.model import Walk
+from harvester.store.commits import Commit
+from harvester.store.key_table import KeyTable
+from harvester.store.keys import parts_of
+from harvester.store.listing import Difference, compare_keys, load_listing, still_wanted, text_of
+from harvester.store.manifest import Gap, KeyDigest, SweepEvidence
+
+T = TypeVar("T")
+
+_LISTINGS = "stu"  # first letters of the ids of walks that list, one a round
+_REPAIRS = "pqr"  # and of those that read again what the listing of the round shows to be missing
+_SAMPLES = 8  # keys asked for of those that are held and not listed
+_WALKS_AT_A_TIME = 64
+LETTERS = frozenset(_LISTINGS + _REPAIRS)
+
+
+class Proven(Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    evidence: SweepEvidence
+    gaps: tuple[Gap, ...] = ()  # () when proven
+
+
+class _Stopped(Exception):
+    """The run was asked to stop; what was committed stays."""
+
+
+class _Unlisted(Exception):
+    """The keys could not be listed to the end; the message says why."""
+
+
+class Proof:
+    """Sweeps one resource's run, once its walks and its closing delta have ended.
+
+    Every walk of it is committed like any other, so that a run that was broken off in the middle goes on there.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        reconcile: Reconcile,
+        site: Site,
+        crew: Crew,
+        evidence: Evidence,
+        transport: Transport,
+        holdings: Holdings,
+    ) -> None:
+        self._source, self._reconcile, self._site = source, reconcile, site
+        self._crew, self._evidence, self._transport, self._holdings = crew, evidence, transport, holdings
+        self._resource = evidence.resource.name
+        self._tried: set[str] = set()  # fetchers
+        self._first: Difference | None = None  # of the first round
+        self._refetched = 0
+        self._refuted = False
+
+    async def run(self, walks: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]]) -> Proven | None:
+        """List, compare and read again, a few rounds at most; None: asked to stop.
+
+        Args:
+            walks: the full walks of the run.
+            earlier: what attempts before this one have committed.
+        Raises:
+            HarvesterError: a walk failed in a way that another attempt may mend.
+        """
+        with ExitStack() as tables:
+            try:
+                return await self._rounds(walks, shop, earlier, tables)
+            except _Stopped:
+                return None
+
+    async def _rounds(
+        self, walks: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]], tables: ExitStack
+    ) -> Proven:
+        before: KeyTable | None = None  # the listing before this one
+        left: KeyTable | None = None  # keys that a listing which can be believed has, and that did not come yet
+        doubt, missing, times = "", 0, False
+        for number, (letter, repair) in enumerate(zip(_LISTINGS, _REPAIRS, strict=True), start=1):
+            listings = self._reconcile.listings(walks, self._site.clock.now(), letter)
+            times = all(walk.resource.modified is not None for walk in listings)
+            listed, wanted = self._table(tables, f"listed-{letter}"), self._table(tables, f"wanted-{letter}")
+            try:
+                unreadable = await self._list(listings, letter, shop, earlier, listed)
+            except _Unlisted as error:
+                return self._proven(None, rounds=number, reason=str(error), times=times)
+            difference = await self._compare(listed, wanted, number)
+            suspicion = Suspicion(self._source, self._reconcile, self._transport, walks, times=times)
+            doubt = await self._doubt(suspicion, listings, walks, shop, difference, unreadable)
+            if not doubt and any(self._crew.positions[walk.id].tally.offsets for walk in listings):
+                doubt = await self._moved(before, listed, difference, tables, letter)
+            if left is not None:
+                # Later listings only tell which of the missing are still there: what is new is for the next run.
+                wanted, known = self._table(tables, f"again-{letter}"), left
+                await self._in_thread(still_wanted, known, self._holdings.later, wanted, listed)
+            last = self._table(tables, f"left-{letter}")
+            missing = await self._repair(walks, wanted, last, repair, shop, earlier)
+            if not doubt and not missing:
+                return self._proven(difference, rounds=number, times=times)
+            before, left = listed, last if left is not None or not doubt else None
+            if number == len(_LISTINGS):
+                reason = doubt or f"{missing:,} records are listed and cannot be read"
+                gaps = await self._in_thread(_gaps, last, reason, walks[0].value is not None) if missing else ()
+                return self._proven(difference, rounds=number, reason=reason, gaps=gaps, times=times)
+        raise AssertionError("there is a last round")
+
+    # -------------------------------------------------------------- listing
+
+    async def _list(
+        self,
+        listings: Sequence[Walk],
+        letter: str,
+        shop: Workshop,
+        earlier: dict[str, tuple[Commit, ...]],
+        table: KeyTable,
+    ) -> int:
+        """Read the listings to their ends and put them into *table*; how many lines have no key."""
+        try:
+            ended = await self._crew.run(listings, replace(shop, intake=ListingIntake, count=None), earlier)
+        except (StorageError, Locked):
+            raise
+        except GiveUpError as error:
+            raise _Unlisted(f"the listing of all keys broke off: {error}") from error
+        if not ended:
+            raise _Stopped
+        return await self._in_thread(self._load, letter, table)
+
+    def _load(self, letter: str, table: KeyTable) -> int:
+        unreadable = 0
+        for name, log in self._crew.logs.items():
+            if name.startswith(letter) and (commits := log.load()):
+                entries = [entry for commit in commits for entry in commit.add]
+                value = commits[-1].walk.value
+                unreadable += load_listing(self._site.fs, log.run_directory, entries, value, table)[1]
+        return unreadable
+
+    async def _compare(self, listed: KeyTable, wanted: KeyTable, number: int) -> Difference:
+        holdings = self._holdings
+        compare = partial(compare_keys, listed, holdings.before, holdings.later, wanted, samples=_SAMPLES)
+        difference = await self._in_thread(compare)
+        if self._first is None:
+            self._first, self._refetched = difference, difference.refetched
+        self._site.sink(
+            Compared(
+                at=self._site.clock.now(),
+                source=self._source.name,
+                resource=self._resource,
+                round=number,
+                listed=difference.listed.number,
+                missing=difference.missing,
+                differing=difference.differing,
+                gone=difference.gone,
+            )
+        )
+        return difference
+
+    # -------------------------------------------------------------- doubt
+
+    async def _doubt(
+        self,
+        suspicion: Suspicion,
+        listings: Sequence[Walk],
+        walks: Sequence[Walk],
+        shop: Workshop,
+        difference: Difference,
+        unreadable: int,
+    ) -> str:
+        """Why the listing may leave something out; "" when nothing speaks for it."""
+        if unreadable:
+            return f"{unreadable:,} of the records that list the keys have none that can be used"
+        number = difference.listed.number
+        quarantined = self._crew.total("quarantined")
+        self._refuted = False
+        if number + quarantined < self._evidence.claimed:
+            if await self._evidence.claim(walks, shop):
+                raise _Stopped
+            if number + quarantined < self._evidence.claimed:
+                self._refuted = await self._ask(shop, partial(suspicion.nothing_beyond, listings, number))
+                if not self._refuted:
+                    return f"the provider counts {self._evidence.claimed:,} records and lists {number:,}"
+        alive = await self._ask(shop, partial(suspicion.alive, difference.gone_samples))
+        if alive is not None:
+            return f"the listing of all keys leaves out records that are there, such as {'/'.join(alive)}"
+        if difference.gone > _SAMPLES or not self._source.provider.fetchers:
+            held = difference.listed.number - difference.missing + difference.gone
+            if difference.gone > MOST_GONE * held:
+                return f"the listing of all keys has no more than {number:,} where {held:,} are held"
+        return ""
+
+    async def _moved(
+        self, before: KeyTable | None, listed: KeyTable, difference: Difference, tables: ExitStack, letter: str
+    ) -> str:
+        """Why pages told by offsets may have left something out; "" when nothing that was listed before has moved.
+
+        A row is shifted past an offset only when another leaves an earlier place, and that one had been listed then.
+        If all that was read before is listed again, none left, and what was read before is whole.
+        """
+        if before is not None:
+            with self._holdings.table(f"nobody-{letter}") as nobody, self._holdings.table(f"any-{letter}") as scratch:
+                difference = await self._in_thread(partial(compare_keys, listed, before, nobody, scratch, samples=0))
+        if not difference.gone and not difference.differing:
+            return ""
+        return "pages are told by offsets here, and records moved each time they were listed"
+
+    async def _ask(self, shop: Workshop, question: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a single question; raises ``_Stopped`` when the run is to stop meanwhile."""
+        answers: list[T] = []
+
+        async def ask() -> None:
+            answers.append(await question())
+
+        _, stopped = await unless_stopped(shop.stop, ask)
+        if stopped or not answers:
+            raise _Stopped
+        return answers[0]
+
+    # -------------------------------------------------------------- repair
+
+    async def _repair(
+        self,
+        walks: Sequence[Walk],
+        wanted: KeyTable,
+        left: KeyTable,
+        letter: str,
+        shop: Workshop,
+        earlier: Mapping[str, tuple[Commit, ...]],
+    ) -> int:
+        """Read *wanted* again, in one way that works; how many did not come. Those are in *left* then."""
+        begun = {name: commits[-1].walk for name, commits in earlier.items() if name.startswith(letter)}
+        if begun:
+            await self._walk(list(begun.values()), shop, dict(earlier))
+        asked = missing = await self._in_thread(self._what_is_left, wanted, left)
+        free = 1 + max((int(name[1:]) for name in begun), default=-1)
+        whole = sum(p.tally.requests for name, p in self._crew.positions.items() if name.startswith("w"))
+        ways = self._reconcile.ways(walks, missing, whole)
+        for way in [way for way in ways if way.fetcher not in self._tried] or ways[:1]:
+            if not missing:
+                break
+            self._tried.add(way.fetcher)
+            keys = (parts_of(name) for _, name, _ in left.rows())
+            repairs = self._reconcile.repairs(walks, way, keys, letter, free)
+            works = True
+            while works and (batch := await self._in_thread(_some, repairs)):
+                free += len(batch)
+                works = await self._walk(batch, shop, {})
+            # Compared again: what was asked for is not yet what came.
+            missing = await self._in_thread(self._what_is_left, wanted, left)
+            if works:
+                break
+        self._refetched += asked - missing
+        return missing
+
+    async def _walk(self, walks: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]]) -> bool:
+        """Whether *walks* came to their end; False: the server does not take this way of asking."""
+        try:
+            ended = await self._crew.run(walks, shop, earlier)
+        except (StorageError, Locked):
+            raise
+        except GiveUpError:
+            return False
+        if not ended:
+            raise _Stopped
+        return True
+
+    def _what_is_left(self, wanted: KeyTable, left: KeyTable) -> int:
+        left.clear()
+        return still_wanted(wanted, self._holdings.later, left)
+
+    # -------------------------------------------------------------- small things
+
+    def _proven(
+        self,
+        difference: Difference | None,
+        *,
+        rounds: int,
+        times: bool,
+        reason: str = "",
+        gaps: tuple[Gap, ...] = (),
+    ) -> Proven:
+        first = self._first
+        requests = sum(p.tally.requests for name, p in self._crew.positions.items() if name[0] in LETTERS)
+        evidence = SweepEvidence(
+            listed=difference.listed if difference is not None else KeyDigest().key_set(),
+            missing=first.missing if first is not None else 0,
+            differing=first.differing if first is not None else 0,
+            refetched=self._refetched,
+            gone=difference.gone if difference is not None else 0,
+            rounds=rounds,
+            requests=requests,
+            ended_by_itself=difference is not None,
+            proven=not reason,
+            times=times,
+            count_refuted=self._refuted and not reason,
+            reason=reason,
+        )
+        return Proven(evidence=evidence, gaps=gaps or ((Gap(cause=reason),) if reason else ()))
+
+    def _table(self, tables: ExitStack, name: str) -> KeyTable:
+        return tables.enter_context(self._holdings.table(name))
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._site.executor, lambda: function(*args))
+
+
+def _some(repairs: Iterator[Walk]) -> list[Walk]:
+    return list(islice(repairs, _WALKS_AT_A_TIME))
+
+
+def _gaps(left: KeyTable, cause: str, scoped: bool) -> tuple[Gap, ...]:
+    """One for each value of the parent: the keys and the times between which records are missing."""
+    found: dict[str | None, tuple[list[tuple[str, ...]], list[str], int]] = {}
+    for _, name, time in left.rows():
+        parts = parts_of(name)
+        value, key = (parts[0], parts[1:]) if scoped else (None, parts)
+        keys, times, number = found.get(value, ([], [], 0))
+        text = text_of(time)
+        if text is not None:
+            times = [min(text, *times), max(text, *times)]
+        found[value] = ([min(key, *keys), max(key, *keys)], times, number + 1)
+    return tuple(
+        Gap(
+            cause=cause,
+            missing=number,
+            value=value,
+            first_key=keys[0],
+            last_key=keys[1],
+            first_time=times[0] if times else None,
+            last_time=times[1] if times else None,
+        )
+        for value, (keys, times, number) in found.items()
+    )
