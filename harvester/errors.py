@@ -145,6 +145,10 @@ class ProtocolError(GiveUpError):
     exit_status = 65
 
 
+class WentRound(ProtocolError):
+    """The server leads a walk back to where it was (FAULTS P02, P03); the next attempt begins at the start."""
+
+
 class OriginRefused(ProtocolError):
     """A URL leaves the source's scheme, host, port or base path; no socket was opened (FAULTS E01)."""
 
@@ -170,7 +174,11 @@ class CursorExpired(GiveUpError):
 
 
 class OrderViolated(GiveUpError):
-    """Pages do not follow the order the walk relies on, so completeness cannot be claimed."""
+    """Pages do not follow the order the walk relies on, so completeness cannot be claimed.
+
+    Where pages before this one had their end in the wrong order, the position says nothing: the next attempt begins
+    at the start.
+    """
 
 
 class FilterIgnored(OrderViolated):

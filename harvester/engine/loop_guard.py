@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from harvester.errors import ProtocolError
+from harvester.errors import WentRound
 from harvester.model import Head
 
 _REPEATS = 4  # a page may honestly come again a few times: a tie read anew, a walk begun again
@@ -23,7 +23,7 @@ class LoopGuard:
         self._seen: dict[bytes, int] = {}
 
     def check(self, heads: Sequence[Head]) -> None:
-        """Raises ``ProtocolError`` when the page with these heads has come too often. Empty pages say nothing."""
+        """Raises ``WentRound`` when the page with these heads has come too often. Empty pages say nothing."""
         digest = blake2b(b"%d" % len(heads), digest_size=8)
         known = False
         for head in (*heads[:_SAMPLE], *heads[-_SAMPLE:]):
@@ -36,7 +36,7 @@ class LoopGuard:
         times = self._seen.get(digest.digest(), 0) + 1
         self._seen[digest.digest()] = times
         if times >= _REPEATS:
-            raise ProtocolError(
+            raise WentRound(
                 f"the server sent the same page of {len(heads)} records {times} times; "
                 "the walk does not get any further. What was written before stays; run the command again to try anew."
             )

@@ -17,7 +17,7 @@ from harvester.engine.reader import Fetched, WalkReader
 from harvester.engine.sieve import Sifted
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.workshop import Intake, Workshop
-from harvester.errors import CursorExpired, HarvesterError, StorageError
+from harvester.errors import CursorExpired, HarvesterError, OrderViolated, StorageError, WentRound
 from harvester.events import Committed, Counted, PageFetched
 from harvester.model import Head, Page, PageRequest, Phase, Walk
 from harvester.store.commits import Commit, CommitLog, Tally
@@ -51,7 +51,8 @@ class Position:
         """
         if page.served_at is not None and not anchored:
             self.reached = page.served_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-            self.anchor = self.anchor or self.reached
+            # The earliest: a clock that is set back writes changes with times before the first page's (FAULTS T06).
+            self.anchor = min(self.anchor or self.reached, self.reached)
         if self.expected is None:
             self.expected = page.count
         if page.count is not None:
@@ -123,6 +124,11 @@ class WalkWorker:
             raise
         except HarvesterError as error:
             failure = error
+            if isinstance(error, OrderViolated | WentRound) and self.walk.resource.key:
+                # Where pages came in the wrong order the position proves nothing (FAULTS P15), and what is remembered
+                # of a circle would find it again for ever. What is held is recognised by its key.
+                self.position.frontier.restart(self._pager.first(self.walk))
+                self._dirty = True
         except BaseException:
             await self._abandon()
             raise

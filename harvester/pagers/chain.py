@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Struct
 
-from harvester.errors import ConfigError, ProtocolError
+from harvester.errors import ConfigError, ProtocolError, WentRound
 from harvester.model import Head, Page, PageRequest, Phase, Walk
 from harvester.pagers.bounds import check_since
 from harvester.pagers.links import resolve, without_secrets
@@ -78,12 +78,12 @@ class ChainPager:
         state = _read(page.request.state)
         here = digest(url.encode())
         if here == state.trail.link:
-            raise ProtocolError(f"{walk.resource.name}: the next links go round in a circle.")
+            raise WentRound(f"{walk.resource.name}: the next links go round in a circle.")
         records = page.records
         rows = digest(bytes(records[0]), bytes(records[-1]), b"%d" % len(records)) if records else ""
         trail = state.trail.step(here, rows)
         if trail.repeats >= MAX_REPEATS:
-            raise ProtocolError(f"{walk.resource.name}: the same records come again under ever new links.")
+            raise WentRound(f"{walk.resource.name}: the same records come again under ever new links.")
         empty = 0 if records or page.rejected else state.empty + 1
         if empty > MAX_EMPTY:
             raise ProtocolError(f"{walk.resource.name}: {empty} empty pages in a row, each with a next link.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Struct
 
-from harvester.errors import ConfigError, ProtocolError
+from harvester.errors import ConfigError, ProtocolError, WentRound
 from harvester.model import Head, Page, PageRequest, Phase, Walk
 from harvester.pagers.bounds import check_since
 from harvester.pagers.loops import Trail, digest
@@ -60,10 +60,10 @@ class SparkTokenPager:
             return (self._ask(walk, size, _State(token, state.trail, _rows(page))),)
         here = digest(token.encode())
         if here == state.trail.link:
-            raise ProtocolError(f"{walk.resource.name}: the skip tokens go round in a circle.")
+            raise WentRound(f"{walk.resource.name}: the skip tokens go round in a circle.")
         trail = state.trail.step(here, _rows(page))
         if trail.repeats >= 3:
-            raise ProtocolError(f"{walk.resource.name}: the same records come again under ever new skip tokens.")
+            raise WentRound(f"{walk.resource.name}: the same records come again under ever new skip tokens.")
         return (self._ask(walk, size, _State(token, trail)),)
 
     def with_size(self, walk: Walk, request: PageRequest, size: int | None) -> PageRequest:
