@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -13,7 +13,7 @@ from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.workshop import Workshop
-from harvester.model import Phase, Walk
+from harvester.model import PageRequest, Phase, Walk
 from harvester.store.manifest import KeyDigest, Manifest, WalkEvidence
 from harvester.store.shards import ShardEntry
 
@@ -61,10 +61,11 @@ class Evidence:
         """Ask the provider's count again: ``claimed`` is the lesser of the first and this one. True: asked to stop."""
         before = _total([self._crew.positions[walk.id].expected for walk in walks])
         self.count_after = None
-        if shop.count is not None and before is not None:
+        question = shop.count if before is not None else self._doubt(walks)
+        if question is not None:
             asked: list[int | None] = []
             for walk in walks:
-                ask = partial(count, self._source, self._transport, walk, shop.count(walk))
+                ask = partial(count, self._source, self._transport, walk, question(walk))
                 number, stopped = await unless_stopped(shop.stop, ask)
                 if stopped:
                     return True
@@ -72,6 +73,12 @@ class Evidence:
             self.count_after = _total(asked)
         self.claimed = min((number for number in (before, self.count_after) if number is not None), default=0)
         return False
+
+    def _doubt(self, walks: Sequence[Walk]) -> Callable[[Walk], PageRequest] | None:
+        """What to ask because a walk ended behind a page that nothing shows to be the last; None: nothing."""
+        if any(walk.filter is not None for walk in walks) or all(self._crew.positions[walk.id].proven for walk in walks):
+            return None
+        return self._source.provider.doubt
 
     def manifest(self, reason: str, *, requests: int, started: datetime) -> Manifest:
         """The manifest of the run as its commits tell it now. Blocking: reads them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 import anyio
 import msgspec
@@ -39,6 +40,7 @@ class Position:
     reached: str | None = None  # instant of the last page, told like the anchor; None: no page in this attempt
     last: Head | None = None  # of the last record that came; None: none came in this attempt
     left: int | None = None  # records that are still to come, by the server's last word; None: it did not say
+    proven: bool = False  # nothing can be behind the last page; False also when that is not known
     number: int = 0  # of the last commit
     shards: int = 0  # written so far
     quarantines: int = 0
@@ -53,6 +55,7 @@ class Position:
             self.reached = page.served_at.strftime("%Y-%m-%dT%H:%M:%SZ")
             # The earliest: a clock that is set back writes changes with times before the first page's (FAULTS T06).
             self.anchor = min(self.anchor or self.reached, self.reached)
+        self.proven = _is_the_end(page)
         if self.expected is None:
             self.expected = page.count
         if page.count is not None:
@@ -63,6 +66,13 @@ class Position:
     def copy(self) -> Position:
         """The same position, to be moved on trial."""
         return replace(self, frontier=Frontier(self.frontier.cursor))
+
+
+def _is_the_end(page: Page) -> bool:
+    """Whether nothing can be behind *page*: it is empty, and leads nowhere or back to itself."""
+    if page.records or page.rejected:
+        return False
+    return page.next_link is None or unquote(page.next_link) in unquote(page.request.url)
 
 
 def resume(walk: Walk, pager_first: PageRequest, commits: tuple[Commit, ...]) -> Position:

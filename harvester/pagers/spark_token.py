@@ -16,10 +16,15 @@ from harvester.pagers.odata import collection, with_query
 from harvester.pagers.resize import resized
 
 
+MAX_EMPTY = 3
+"""Empty pages in a row that end a chain although each tells a new token: one alone may be a gap (FAULTS P05)."""
+
+
 class _State(Struct, frozen=True, omit_defaults=True):
     token: str = ""
     trail: Trail = Trail()
     held: str = ""  # digest of a page whose token did not move on; this request repeats it
+    empty: int = 0  # pages without records in a row, each with another token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +52,14 @@ class SparkTokenPager:
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
         check_since(walk, heads, parameter="_filter")
         token = page.next_link
-        if not page.records and not page.rejected:
-            return ()
         if token is None:
             return ()
         state = _read(page.request.state)
         size = page.request.size or self.page_size
+        if not page.records and not page.rejected:
+            if token == state.token or state.empty + 1 >= MAX_EMPTY:
+                return ()
+            return (self._ask(walk, size, _State(token, state.trail, empty=state.empty + 1)),)
         if token == state.token:
             if state.held:
                 raise ProtocolError(f"{walk.resource.name}: the skip token does not move on although records come.")

@@ -10,8 +10,9 @@ from harvester.decode.spark_codes import judge_code, read_spark_error
 from harvester.decode.spark_fields import SparkFields
 from harvester.decode.verdicts import describe, judge_http, printable
 from harvester.governor.signals import signals_in
-from harvester.model import Action, Budget, Resource, Response, Verdict, Window
+from harvester.model import Action, Budget, PageRequest, Resource, Response, Verdict, Walk, Window
 from harvester.pagers.by_key import EntityByKey
+from harvester.pagers.odata import collection, with_query
 from harvester.pagers.page_number import PageNumberPager
 from harvester.pagers.spark_token import SparkTokenPager
 from harvester.pagers.questions import SparkQuestions
@@ -54,6 +55,11 @@ def _without_code(response: Response, verdict: Verdict) -> Verdict:
     return verdict
 
 
+def how_many(walk: Walk) -> PageRequest:
+    """Only the count, outside the token chain, whose last page may come without a token (section 3)."""
+    return PageRequest(url=with_query(collection(walk), (("_pagination", "count"), ("_limit", "1"))), size=1)
+
+
 def _listings(name: str, *, default: bool = False) -> Resource:
     return Resource(name=name, key=("Id",), modified="StandardFields.ModificationTimestamp", default=default)
 
@@ -93,6 +99,7 @@ PROVIDER = Provider(
     closing="chain",
     listing=KeyListing(times=False, select=dict.fromkeys(_LISTINGS, ("ListingKey",))),  # section 8
     fetchers={"by_entity": EntityByKey(slash=True, select="_select", expand="_expand")},
+    doubt=how_many,
     overlap=1200.0,  # the server's caches may be that old (section 8)
     timestamps="iso",
     questions=SparkQuestions(),
