@@ -216,6 +216,7 @@ class Response(Struct, frozen=True, kw_only=True):
     url: str  # as sent
     wire_bytes: int = 0  # body bytes before decompression
     elapsed: float = 0.0  # seconds from send to the last byte
+    framed: bool = True  # a length or chunks told the end of the body; False: only the connection's end did
     verdict: Verdict = Verdict(action=Action.USE)
 
 

@@ -7,11 +7,13 @@ import math
 from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
 from harvester.engine.source import Source
-from harvester.errors import ProtocolError, ResourceRefused
+from harvester.errors import BodyIncomplete, ProtocolError, ResourceRefused
 from harvester.model import Action, Headers, Page, PageRequest, Phase, Request, Response, Verdict, Walk
 from harvester.wire.errands import Errand, Priority, on_errand
+from harvester.wire.redaction import redact
 
 _NO_SUCH_RECORD = frozenset({404, 410})
+_READINGS = 4  # times an answer without a length is asked for again, to see that it is whole
 _FRESH = frozenset({Phase.DELTA, Phase.CLOSING})
 
 
@@ -37,14 +39,30 @@ async def send(
     url = source.origin.resolve(request.url)
     try:
         with on_errand(_errand(source, walk, urgent_at)):
-            return await transport.send(
-                Request(url=url, headers=(*source.provider.headers, *walk.headers, *request.headers))
+            return await _whole(
+                transport, Request(url=url, headers=(*source.provider.headers, *walk.headers, *request.headers))
             )
     except ResourceRefused as error:
         if not request.one or error.status not in _NO_SUCH_RECORD:
             raise
         nothing = Verdict(action=Action.EMPTY, reason=str(error))
         return Response(status=error.status, headers=Headers(), body=b"", url=url, verdict=nothing)
+
+
+async def _whole(transport: Transport, request: Request) -> Response:
+    """An answer that cannot have been cut: its head tells its length, or the same bytes came twice (FAULTS H03)."""
+    response = await transport.send(request)
+    for _ in range(_READINGS):
+        if response.framed:
+            return response
+        again = await transport.send(request)
+        if again.framed or again.body == response.body:
+            return again
+        response = again
+    raise BodyIncomplete(
+        f"GET {redact(request.url)}: the server does not say where its answers end, and {_READINGS + 1} readings were "
+        "all different, so none of them can be taken for whole."
+    )
 
 
 def _errand(source: Source, walk: Walk, urgent_at: float) -> Errand:

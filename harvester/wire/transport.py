@@ -160,7 +160,13 @@ class AiohttpTransport:
         answer.release()
         elapsed = self._clock.monotonic() - began
         return Response(
-            status=status, headers=headers, body=body, url=request.url, wire_bytes=len(raw), elapsed=elapsed
+            status=status,
+            headers=headers,
+            body=body,
+            url=request.url,
+            wire_bytes=len(raw),
+            elapsed=elapsed,
+            framed=not body or declared_length(headers) is not None or "transfer-encoding" in headers,
         )
 
     async def _opened(self, request: Request, url: URL) -> aiohttp.ClientResponse:
