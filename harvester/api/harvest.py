@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -15,6 +15,7 @@ from msgspec import structs
 from harvester.api.assembly import assemble, choose
 from harvester.api.discovery import discover
 from harvester.api.ports import Ports
+from harvester.api.probe import forget_surprises, settle
 from harvester.api.promise import promises_of
 from harvester.config.schema import Config
 from harvester.contracts import Clock, Sink
@@ -68,6 +69,7 @@ async def run(
     tally = Tally()
 
     limit = deadline if deadline is not None else config.deadline
+    config = structs.replace(config, deadline=limit)  # for the governor: what lies beyond it is not waited for
     late = anyio.Event()  # set with *stop* when it is the deadline that ends the run
 
     def publish(event: Event) -> None:
@@ -106,7 +108,16 @@ async def run(
             keys_on_disk=ports.keeps_state,
         )
         async with assemble(config, chosen, ports=ports, sink=publish) as ready:
-            outcomes = await _supervise(Supervisor(ready, site, restart=restart), stop, late, limit, ports.clock)
+
+            async def harvest() -> tuple[Outcome, ...]:
+                settled = await settle(
+                    config, chosen, ready, resources=resources, ports=ports, sink=publish, stop=site.stop
+                )
+                found = await Supervisor(settled, site, restart=restart).run()
+                forget_surprises(config, chosen, settled, found, ports)
+                return found
+
+            outcomes = await _supervise(harvest, stop, late, limit, ports.clock)
     ended_late = late.is_set()
     status = exit_status(outcomes, interrupted=stop.is_set() and not ended_late, late=ended_late)
     if status == 0 and discovery.refused:
@@ -116,9 +127,13 @@ async def run(
 
 
 async def _supervise(
-    supervisor: Supervisor, stop: anyio.Event, late: anyio.Event, limit: float | None, clock: Clock
+    harvest: Callable[[], Awaitable[tuple[Outcome, ...]]],
+    stop: anyio.Event,
+    late: anyio.Event,
+    limit: float | None,
+    clock: Clock,
 ) -> tuple[Outcome, ...]:
-    """The outcomes; *late* is set when the deadline ended the run."""
+    """The outcomes of *harvest*; *late* is set when the deadline ended it."""
 
     async def watch(seconds: float) -> None:
         await clock.sleep(seconds)
@@ -129,7 +144,7 @@ async def _supervise(
     async with anyio.create_task_group() as tasks:
         if limit is not None:
             tasks.start_soon(watch, limit)
-        outcomes = await supervisor.run()
+        outcomes = await harvest()
         tasks.cancel_scope.cancel()
     return outcomes
 

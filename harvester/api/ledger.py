@@ -11,6 +11,7 @@ from harvester.api.ports import Ports
 from harvester.config.check import check_quota
 from harvester.config.schema import Config
 from harvester.errors import ConfigError
+from harvester.governor.learned import forget
 from harvester.governor.ledger import Ledger, MemoryLedger, SqliteLedger
 from harvester.governor.ledger.reading import Journal, read_journal
 from harvester.model import Budget
@@ -73,3 +74,22 @@ def look_into_ledger(config: Config, identity: str, ports: Ports) -> Journal:
     from harvester.governor.ledger.store_reading import read_store  # noqa: PLC0415
 
     return read_store(url, identity)
+
+
+def forget_limits(config: Config, identity: str, ports: Ports) -> int:
+    """Drop what was learned of the limits of the credential *identity*, wherever it is kept. How many lessons.
+
+    Spending, pauses and what is left of running windows stay.
+
+    Raises:
+        ConfigError: see ``quota_url``.
+        StorageError: the ledger is there, but cannot be changed.
+    """
+    url = quota_url(config, ports)
+    if not ports.keeps_state:
+        return 0
+    if url is not None:
+        from harvester.governor.ledger.store_forgetting import forget_in_store  # noqa: PLC0415
+
+        forget_in_store(url, identity)
+    return forget(Path(layout.quota_file(PurePath(config.out))), identity)

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from harvester.api.assembly import Chosen, Setup, assemble, choose
 from harvester.api.discovery import discover
+from harvester.api.ledger import look_into_ledger
 from harvester.api.ports import Ports
 from harvester.api.rehearsal import MOST_REQUESTS, Job, Rehearsal, rehearse
 from harvester.api.selection import wanted_of
@@ -20,7 +21,7 @@ from harvester.engine.source import Source
 from harvester.errors import HarvesterError
 from harvester.events import Event
 from harvester.governor.learned import Learned, read_learned
-from harvester.governor.ledger.reading import Journal, read_journal
+from harvester.governor.ledger.reading import Journal
 from harvester.planning.forecast import Forecast, Measured, measured, stages_of
 from harvester.planning.plan import Wanted, full_walks
 from harvester.store import layout
@@ -90,7 +91,7 @@ async def plan(
         offline: send nothing; estimate from earlier runs only.
     Raises:
         ConfigError: as ``run``.
-        StorageError: the quota ledger cannot be read.
+        StorageError: the quota ledger, or the server that keeps it, cannot be read.
     """
     ports = ports or Ports()
     config = (await discover(config, sources, ports=ports, offline=offline)).config
@@ -221,8 +222,8 @@ def _rehearse(config: Config, drafts: Sequence[_Draft], ports: Ports, most: int)
     journal = Journal()
     learned: Sequence[Learned] = ()
     if ports.keeps_state:
-        ledger = Path(layout.quota_file(PurePath(config.out)))
-        journal, learned = read_journal(ledger, identity, now.timestamp()), read_learned(ledger, identity)
+        journal = look_into_ledger(config, identity, ports)
+        learned = read_learned(Path(layout.quota_file(PurePath(config.out))), identity)
     return rehearse(
         [each.job for draft in drafts for each in draft.resources if each.job is not None],
         setup.budget,

@@ -9,12 +9,12 @@ from pathlib import Path, PurePath
 from msgspec import Struct
 
 from harvester.api.assembly import Setup, host_of, set_up
-from harvester.api.ledger import look_into_ledger
+from harvester.api.ledger import forget_limits, look_into_ledger
 from harvester.api.ports import Ports
 from harvester.config.check import check_config, check_source_names
 from harvester.config.schema import Config
 from harvester.config.secrets import SecretStore
-from harvester.governor.learned import Learned, forget, read_learned
+from harvester.governor.learned import Learned, read_learned
 from harvester.governor.ledger.reading import Told
 from harvester.governor.picture import WindowPicture, picture
 from harvester.store import layout
@@ -102,7 +102,7 @@ def _credential(
     config: Config, identity: str, setups: Sequence[Setup], now: datetime, ports: Ports, *, drop: bool
 ) -> CredentialQuota:
     ledger = Path(layout.quota_file(PurePath(config.out)))
-    forgotten = forget(ledger, identity) if drop else 0
+    forgotten = forget_limits(config, identity, ports) if drop else 0
     journal = look_into_ledger(config, identity, ports)
     learned = read_learned(ledger, identity)
     seen = picture(setups[0].budget, journal.news, learned)

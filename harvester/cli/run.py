@@ -20,6 +20,7 @@ async def run(
     out: str | None = None,
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
     deadline: str | None = None,
+    max_wait: str | None = None,
     restart: bool = False,
     json: bool = False,
     debug: bool = False,
@@ -62,6 +63,8 @@ async def run(
         KEY=VALUE over the configuration, for example sources.centris.budget.per_minute=10; can be given several times.
     deadline
         stop, resumable, after so long: 90s, 30m, 2h.
+    max_wait
+        wait at most so long for quota; where it takes longer, end with status 75 and say when to come back.
     restart
         begin again instead of going on with an unfinished run.
     json
@@ -74,6 +77,8 @@ async def run(
         overrides.append(f"out={out}")
     if deadline is not None:
         overrides.append(f"deadline={deadline}")
+    if max_wait is not None:
+        overrides.append(f"max_wait={max_wait}")
     settings = context.api.load_config(as_path(config), overrides=overrides, ports=context.ports)
     choices = Choices(mode=mode, sources=tuple(source or ()), resources=tuple(resource or ()), restart=restart)
     return await harvest(context, settings, choices, as_json=json)

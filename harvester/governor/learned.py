@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from harvester.errors import StorageError
+from harvester.governor.ledger.entries import without_limit
 from harvester.governor.ledger.file import open_existing, open_file
-from harvester.model import WindowSignal
 
 Kind = Literal["fixed", "sliding", "unknown"]
 
@@ -97,11 +97,8 @@ def forget(path: Path, credential_id: str) -> int:
 def _forget_told(db: sqlite3.Connection, credential_id: str) -> None:
     mine = "FROM entries WHERE credential = ? AND kind = 'told'"
     for number, text in db.execute(f"SELECT id, text {mine}", (credential_id,)).fetchall():
-        try:
-            signal = msgspec.structs.replace(msgspec.json.decode(text, type=WindowSignal), limit=None)
-        except msgspec.MsgspecError:
-            continue  # of a newer version
-        if signal.remaining is None and signal.used is None:
+        left = without_limit(text)
+        if left is None:
             db.execute("DELETE FROM entries WHERE id = ?", (number,))
         else:
-            db.execute("UPDATE entries SET text = ? WHERE id = ?", (msgspec.json.encode(signal).decode(), number))
+            db.execute("UPDATE entries SET text = ? WHERE id = ?", (left, number))

@@ -39,14 +39,14 @@ class Notices:
 
     def check(self, hold: Hold) -> None:
         """Raises ``QuotaExhausted`` when *hold* is certainly longer than the caller is willing to wait."""
-        left = self._ends_at - self._clock.monotonic()
+        left = max(0.0, self._ends_at - self._clock.monotonic())  # once it has passed, whoever set it ends the run
         if hold.known <= min(self._max_wait, left):
             return
         resets_at = self._clock.now() + timedelta(seconds=hold.known)
         bound = (
             f"longer than the {self._max_wait:,.0f} s allowed"
             if self._max_wait <= left
-            else f"and the deadline is in {max(0.0, left):,.0f} s"
+            else f"and the deadline is in {left:,.0f} s"
         )
         raise QuotaExhausted(
             f"{self._name}: {hold.reason}; the next request may go in {hold.known:,.0f} s, {bound}. Finished pages "

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 import harvester
+from harvester.api.plan import plan
 from harvester.api.quota import quota
 from harvester.errors import ConfigError
 from harvester.governor.ledger import redis as redis_ledger
@@ -87,3 +88,38 @@ async def test_quota_shows_what_is_spent_of_the_store(sandbox: Sandbox, tmp_path
     (credential,) = (await asyncio.to_thread(quota, other, sources=ONLY_IMS)).credentials
     assert credential.elsewhere
     assert {window.seconds: window.used for window in credential.windows}[3600.0] == len(sandbox.log.of("ims"))
+
+
+async def test_a_plan_sees_what_other_containers_have_spent(sandbox: Sandbox, tmp_path: Path, store: Store) -> None:
+    hour = "sources.ims.budget={ windows = [{ requests = 100, seconds = 3600 }] }"
+    one = container(sandbox, tmp_path, "one", f"quota={store.url}", hour, "max_wait=1", "sources.ims.page_size=9")
+    assert (await harvester.run(one, sources=ONLY_IMS)).exit_status == 75
+    # A finished run tells another container how many requests to expect; here it has a quota of its own.
+    other = container(sandbox, tmp_path, "other", "sources.ims.budget={ windows = [] }")
+    assert (await harvester.run(other, sources=ONLY_IMS)).exit_status == 0
+    for path in (tmp_path / "other" / "_harvester").glob("quota*"):
+        path.unlink()
+    alone = container(sandbox, tmp_path, "other", hour)
+    shared = container(sandbox, tmp_path, "other", hour, f"quota={store.url}")
+    forecasts = [(await plan(each, sources=ONLY_IMS)).sources[0].forecast for each in (alone, shared)]
+    assert forecasts[0].seconds < 60.0
+    assert forecasts[1].seconds > 3000.0
+
+
+async def test_forgetting_drops_limits_from_the_store_and_no_spending(
+    sandbox: Sandbox, tmp_path: Path, store: Store
+) -> None:
+    day = "sources.centris.budget={ windows = [{ requests = 5000, seconds = 86400 }] }"
+    config = container(sandbox, tmp_path, "one", f"quota={store.url}", day)
+    assert (await harvester.run(config, sources=["centris"], resources=["Office"])).exit_status == 0
+    with redis.Redis.from_url(store.url) as client:
+        (journal,) = client.scan_iter(match="harvester:*:journal")
+        limit = '{"name":"","seconds":7.0,"limit":3,"used":null,"remaining":null,"resets_in":null,"unit":"requests"}'
+        client.zadd(journal, {f"900|aa|told|0|{9 * 10**14}|0|{limit}": 900})
+    before, after = [
+        (await asyncio.to_thread(quota, config, sources=["centris"], drop=drop)).credentials[0]
+        for drop in (False, True)
+    ]
+    assert [answer.limit for answer in before.told] == [None, 3]
+    assert [answer.remaining for answer in after.told] == [before.told[0].remaining]
+    assert max(window.used for window in after.windows) == max(window.used for window in before.windows) > 0

@@ -490,3 +490,17 @@ async def test_a_process_that_has_ended_is_known_to_have_ended() -> None:
     holder = Holder(this_process().host, child.pid)
     await child.wait()
     assert has_ended(holder)
+
+
+async def test_an_answer_told_and_ended_counts_once_after_a_restart(machine: Machine, clock: FakeClock) -> None:
+    """FAULTS Q09: what it left counts its own request already."""
+    gate = machine.start(1, HUNDRED)
+    for number in range(10):
+        ticket = await gate.admit()
+        gate.observe(
+            RateSignal(windows=(WindowSignal(seconds=3600, limit=100, remaining=99 - number, resets_in=3000),))
+        )
+        gate.settle(ticket, 100)
+    machine.kill(1)
+    clock.advance(5.0)
+    assert await left(machine.start(2, HUNDRED)) == 90

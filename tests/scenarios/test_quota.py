@@ -95,3 +95,14 @@ def test_a_second_run_says_what_it_promised_and_what_it_took(sandbox: SandboxPro
         event for line in second.stdout.splitlines() if (event := json.loads(line))["event"] == "resource_finished"
     ]
     assert promised["requests"] == sum(event["requests"] for event in finished)
+
+
+def test_a_wait_that_is_too_long_for_the_user_ends_the_run_with_the_time_to_come_back(
+    sandbox: SandboxProcess, workplace: Workplace
+) -> None:
+    windows = "sources.centris.budget.windows=[{requests=2, seconds=3600}]"
+    arguments = ("-c", str(sandbox.config), "--source", "centris", "--resource", "Property", "--set", windows)
+    done = workplace.run("run", *arguments, "--set", "sources.centris.page_size=20", "--max-wait", "10m")
+    assert done.returncode == 75, done.stderr
+    assert "longer than the 600 s allowed" in done.stdout
+    assert len(sandbox.log("centris")) == 3  # a token, two pages

@@ -28,6 +28,20 @@ def told(signal: WindowSignal, at: float) -> Entry:
     return Entry("told", 0, at, topic=topic, text=msgspec.json.encode(signal).decode())
 
 
+def without_limit(text: str) -> str | None:
+    """What is left of the *text* of a told entry when the limit it names is forgotten; None: nothing.
+
+    What was used or left stays: it is spending. A text of a newer version stays as it is.
+    """
+    try:
+        signal = msgspec.structs.replace(msgspec.json.decode(text, type=WindowSignal), limit=None)
+    except msgspec.MsgspecError:
+        return text
+    if signal.remaining is None and signal.used is None:
+        return None
+    return msgspec.json.encode(signal).decode()
+
+
 def news_of(number: int, entry: Entry, age: float) -> News | None:
     """What *entry*, written *age* seconds ago as *number*, says now; None: nothing (any more)."""
     match entry.kind:

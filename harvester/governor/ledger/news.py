@@ -8,7 +8,7 @@ process turns them into its own monotonic time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from msgspec import Struct, structs
@@ -73,6 +73,25 @@ def aged(signal: WindowSignal, age: float) -> WindowSignal:
     return structs.replace(
         signal, resets_in=max(0.0, left), remaining=signal.remaining if left > 0 else None, used=None
     )
+
+
+def from_the_beginning(news: Iterable[News]) -> list[News]:
+    """A journal for whoever has not seen its requests under way: figures come behind the end of their request.
+
+    What is left was told before the end of its request and counts it, so read first it would count twice. What was
+    used is told without the requests under way, and stays where it is.
+    """
+    ordered: list[News] = []
+    figures: list[News] = []
+    for item in news:
+        if isinstance(item, Heard) and item.signal.used is None:
+            figures.append(item)
+            continue
+        ordered.append(item)
+        if isinstance(item, Ended):
+            ordered += figures
+            figures.clear()
+    return ordered + figures
 
 
 class Ledger(Protocol):

@@ -17,7 +17,17 @@ import msgspec
 from msgspec import Struct
 
 from harvester.governor.ledger.file import unusable
-from harvester.governor.ledger.news import Ended, Heard, News, Opened, Paused, Released, Unknown, aged
+from harvester.governor.ledger.news import (
+    Ended,
+    Heard,
+    News,
+    Opened,
+    Paused,
+    Released,
+    Unknown,
+    aged,
+    from_the_beginning,
+)
 from harvester.model import WindowSignal
 
 _PATIENCE = 5.0  # seconds for a lock, which readers of a write-ahead log hardly ever meet
@@ -90,7 +100,6 @@ def _open(name: Path) -> sqlite3.Connection:
 def _journal(rows: list[tuple[Any, ...]], wall: float) -> Journal:
     news: list[News] = []
     told: list[Told] = []
-    heard: list[News] = []  # written just before the end of its request, which it counts already
     for number, kind, ref, at, size, text in rows:
         age = max(0.0, wall - at)
         match kind:
@@ -98,8 +107,6 @@ def _journal(rows: list[tuple[Any, ...]], wall: float) -> Journal:
                 news.append(Opened(number, age))
             case "ended" | "unheard":
                 news.append(Ended(ref, age, size, kind == "ended"))
-                news += heard
-                heard.clear()
             case "released":
                 news.append(Released(ref))
             case "pause" if size / 1000 > age:
@@ -110,7 +117,7 @@ def _journal(rows: list[tuple[Any, ...]], wall: float) -> Journal:
                 except msgspec.MsgspecError:
                     continue  # of a newer version
                 told.append(Told(signal, age))
-                heard.append(Heard(aged(signal, age)))
+                news.append(Heard(aged(signal, age)))
             case "unknown":
                 news.append(Unknown(age))
-    return Journal((*news, *heard), tuple(told))
+    return Journal(tuple(from_the_beginning(news)), tuple(told))

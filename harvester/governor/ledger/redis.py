@@ -19,7 +19,7 @@ from harvester.contracts import Clock, Rng
 from harvester.errors import HarvesterError, StorageError, WaitError
 from harvester.governor.account import Account
 from harvester.governor.ledger.entries import Ages, Entry, news_of, told
-from harvester.governor.ledger.news import News
+from harvester.governor.ledger.news import News, from_the_beginning
 from harvester.governor.ledger.store import SILENCE, QuotaStore, Silent
 from harvester.governor.ledger.turn import Outcome, Turn
 from harvester.model import Budget, WindowSignal
@@ -243,10 +243,11 @@ class RedisLedger:
                 now = self._clock.monotonic()
                 self._write(Entry("open", turn.wanted, now))
             return
-        self._seen = answer.head
+        first, self._seen = self._seen == 0, answer.head
         self._ages.look(self._clock.monotonic(), answer.now)
         found = (news_of(row.number, row.entry, self._ages.of(row.entry.at)) for row in answer.rows)
-        ask.read([item for item in found if item is not None])
+        news = [item for item in found if item is not None]
+        ask.read(from_the_beginning(news) if first else news)
         if answer.more:
             return
         if answer.opened:

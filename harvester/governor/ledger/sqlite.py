@@ -21,7 +21,7 @@ from harvester.errors import StorageError, WaitError
 from harvester.governor.ledger.entries import Ages, Entry, news_of, told
 from harvester.governor.ledger.file import is_busy, open_file, unusable
 from harvester.governor.ledger.holders import Holder, has_ended, this_process
-from harvester.governor.ledger.news import Ended, News, Unknown
+from harvester.governor.ledger.news import Ended, News, Unknown, from_the_beginning
 from harvester.model import WindowSignal
 
 _BUSY = 0.02  # seconds a statement may block the loop while another process has its turn
@@ -135,6 +135,8 @@ class SqliteLedger:
                 item = self._item(row)
                 if item is not None:
                     news.append(item)
+        if first:
+            news = from_the_beginning(news)
         if self._others and now - self._asked >= _LOOK_FOR_DEAD:
             self._asked = now
             news += self._bury(db, wall)

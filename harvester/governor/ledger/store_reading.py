@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from harvester.errors import StorageError
 from harvester.governor.ledger.entries import news_of
-from harvester.governor.ledger.news import News
+from harvester.governor.ledger.news import News, from_the_beginning
 from harvester.governor.ledger.reading import Journal, Told
 from harvester.governor.ledger.store import where_is
 from harvester.governor.ledger.turn import keys, row_of
@@ -49,4 +49,4 @@ def read_store(url: str, credential_id: str) -> Journal:
         news.append(item)
         if row.entry.kind == "told":
             told.append(Told(msgspec.json.decode(row.entry.text, type=WindowSignal), age))
-    return Journal(tuple(news), tuple(told))
+    return Journal(tuple(from_the_beginning(news)), tuple(told))
