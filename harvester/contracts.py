@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import PurePath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from harvester.data_model import DataModel
 from harvester.events import Event
@@ -170,6 +170,56 @@ class Pager(Protocol):
 
         A keyset page begins with rows of the last value again; they are told by the keys in *request*'s state.
         """
+        ...
+
+
+class Grid(Protocol):
+    """Which stretches of an ordered set one page can hold."""
+
+    @property
+    def exact(self) -> bool:
+        """A page may begin at any record, and one that is shorter than asked for begins there all the same."""
+        ...
+
+    def lay(self, start: int, stop: int | None, size: int, overlap: int, most: int) -> Sequence[tuple[int, int]]:
+        """Pages (first record, records) that cover the records from *start* to *stop*, each up to *size* long.
+
+        Args:
+            stop: None: no end; *most* pages are laid.
+            overlap: records that each page has in common with the next one, at least.
+        Returns:
+            One to *most* pages; the first begins at *start* or a little before.
+        """
+        ...
+
+
+@runtime_checkable
+class OffsetPager(Pager, Protocol):
+    """A pager whose pages are told by how many records come before them, so that many can be asked for at a time.
+
+    Only for an order that does not change, by key. What is asked for, and what that proves, is decided by the
+    engine (``engine/seams.py``); ``follow`` therefore names nothing.
+    """
+
+    @property
+    def grid(self) -> Grid: ...
+
+    @property
+    def may_count(self) -> bool:
+        """The total can be asked for with any page."""
+        ...
+
+    def at(self, walk: Walk, base: PageRequest, start: int, size: int, *, counted: bool) -> PageRequest:
+        """The page with *size* records behind the first *start*.
+
+        Args:
+            base: any request of this walk; all that does not tell the place is taken from it, byte for byte.
+            counted: ask for the total as well.
+        """
+        ...
+
+    def linked(self, walk: Walk, page: Page) -> PageRequest | None:
+        """The request that *page*'s next link makes, if it is one that ``at`` can move; None: go on as before."""
         ...
 
 

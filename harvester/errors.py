@@ -188,6 +188,10 @@ class FilterIgnored(OrderViolated):
     """
 
 
+class SeamBroken(GiveUpError):
+    """Offset pages that should overlap do not, and reading across did not help; another strategy may read the set."""
+
+
 class StorageError(GiveUpError):
     """Reading or writing the output failed; what was committed before stays valid."""
 

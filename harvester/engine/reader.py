@@ -27,7 +27,7 @@ from harvester.model import Page, PageRequest, Response, Walk
 _AHEAD = 2  # pages that may lie ready: a commit takes about as long as they do
 _DECODE_ATTEMPTS = 3  # a page whose body is no page of this provider is fetched again, then fails
 _DECODE_PAUSE = 1.0  # seconds before that, times the attempt
-_LOST_CURSOR = frozenset({400, 404, 409, 410})  # on a later page: the position is refused, not the resource
+LOST_CURSOR = frozenset({400, 404, 409, 410})  # on a later page: the position is refused, not the resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Fetched:
     seconds: float  # from asking to the last byte, waits for the governor included
     travelled: float  # seconds of that from sending to the last byte
     wire_bytes: int  # the body as it came over the wire
+    seams: int = 0  # of offset pages: how many were found to meet
+    mended: int = 0  # how many of them only when they were read again
+    extra: int = 0  # requests since the page before that did not read on
 
 
 class WalkReader:
@@ -138,7 +141,7 @@ class WalkReader:
                     raise
                 request = smaller
             except ResourceRefused as error:
-                if error.status in _LOST_CURSOR and asked != self._pager.first(self._walk):
+                if error.status in LOST_CURSOR and asked != self._pager.first(self._walk):
                     raise CursorExpired(str(error)) from error
                 raise
             else:
@@ -162,17 +165,33 @@ class WalkReader:
         return self._linked_at + lifetime / 2
 
     async def _ask(self, request: PageRequest) -> tuple[Page, Response]:
-        attempt = 1
-        while True:
-            response = await send(
-                self._source, self._transport, self._walk, request, urgent_at=self._urgent_at(request)
-            )
-            try:
-                return open_page(self._source, self._walk, request, response), response
-            except ProtocolError:
-                # A body cut where no length or chunk told it looks like this (FAULTS H05), and so does a page
-                # served by something in between; asking again decides.
-                if attempt == _DECODE_ATTEMPTS:
-                    raise
-            await self._clock.sleep(_DECODE_PAUSE * attempt)
-            attempt += 1
+        urgent_at = self._urgent_at(request)
+        return await fetch_page(self._source, self._transport, self._clock, self._walk, request, urgent_at=urgent_at)
+
+
+async def fetch_page(
+    source: Source,
+    transport: Transport,
+    clock: Clock,
+    walk: Walk,
+    request: PageRequest,
+    *,
+    urgent_at: float = math.inf,
+) -> tuple[Page, Response]:
+    """Ask for one page until its body can be read, a few times at most.
+
+    Raises:
+        ProtocolError: it cannot be read. Other ``HarvesterError``: as ``send``.
+    """
+    attempt = 1
+    while True:
+        response = await send(source, transport, walk, request, urgent_at=urgent_at)
+        try:
+            return open_page(source, walk, request, response), response
+        except ProtocolError:
+            # A body cut where no length or chunk told it looks like this (FAULTS H05), and so does a page
+            # served by something in between; asking again decides.
+            if attempt == _DECODE_ATTEMPTS:
+                raise
+        await clock.sleep(_DECODE_PAUSE * attempt)
+        attempt += 1

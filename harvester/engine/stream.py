@@ -15,13 +15,14 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from harvester.contracts import Pager, Transport
-from harvester.decode.heads import HeadReader, PageHeads
 from harvester.decode.lines import put_stamp
-from harvester.engine.ask import ask, find_anchor
+from harvester.engine.ask import find_anchor
 from harvester.engine.assignment import assign
+from harvester.engine.frontier import Frontier
 from harvester.engine.intake import stamp_of
 from harvester.engine.loop_guard import LoopGuard
-from harvester.engine.reader import Fetched, WalkReader
+from harvester.engine.reader import Fetched
+from harvester.engine.reading import open_reader
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
@@ -193,13 +194,14 @@ class PageStream:
     ) -> AsyncGenerator[DeliveredPage, None]:
         guard = LoopGuard()
         stamp = stamp_of(walk)
-        reader = WalkReader(
+        reader = open_reader(
             walk,
             position.frontier,
             source=self.source,
             transport=self._transport,
             clock=self._site.clock,
             tasks=self._tasks,
+            expected=position.expected,
         )
         try:
             while (fetched := await reader.next()) is not None:
@@ -224,18 +226,25 @@ class PageStream:
         parent = self._parents[per_value.resource]
         values: dict[str, None] = {}
         decode = msgspec.json.Decoder(dict[str, object]).decode
-        heads = HeadReader(parent.resource)
         walks = parent.walks(await self._values(parent.resource.per_value), self._site.clock.now())
         for walk in walks:
             pager = self.source.provider.pagers[walk.pager]
-            todo = deque([pager.first(walk)])
-            while todo:
-                page = await ask(self.source, self._transport, walk, todo.popleft())
-                for record in page.records:
-                    value = decode(record).get(per_value.member)
-                    if value is not None and value != "":
-                        values[str(value)] = None
-                todo.extend(pager.follow(walk, page, PageHeads(page.records, heads)))
+            reader = open_reader(
+                walk,
+                Frontier((pager.first(walk),)),
+                source=self.source,
+                transport=self._transport,
+                clock=self._site.clock,
+                tasks=self._tasks,
+            )
+            try:
+                while (fetched := await reader.next()) is not None:
+                    for record in fetched.page.records:
+                        value = decode(record).get(per_value.member)
+                        if value is not None and value != "":
+                            values[str(value)] = None
+            finally:
+                reader.close()
         return tuple(values)
 
     # -------------------------------------------------------------- positions

@@ -14,7 +14,8 @@ from harvester.engine.frontier import Frontier
 from harvester.engine.intake import ShardIntake
 from harvester.engine.listing import goes_by_offset
 from harvester.engine.loop_guard import LoopGuard
-from harvester.engine.reader import Fetched, WalkReader
+from harvester.engine.reader import Fetched
+from harvester.engine.reading import Reader, open_reader
 from harvester.engine.sieve import Sifted
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.workshop import Intake, Workshop
@@ -118,7 +119,7 @@ class WalkWorker:
         self._timed_failure: HarvesterError | None = None
         # What a closing walk brings is no part of the whole, and what was cut off is counted where it came from.
         self._count_told = walk.phase is not Phase.FULL or bool(walk.part_of)
-        self._reader: WalkReader | None = None
+        self._reader: Reader | None = None
         self._abandoned = False
 
     async def run(self) -> bool:
@@ -214,13 +215,14 @@ class WalkWorker:
         shop = self._shop
         guard = LoopGuard()
         async with anyio.create_task_group() as tasks:
-            reader = WalkReader(
+            reader = open_reader(
                 self.walk,
                 self.position.frontier,
                 source=shop.source,
                 transport=shop.transport,
                 clock=shop.clock,
                 tasks=tasks,
+                expected=self.position.expected,
             )
             self._reader = reader
             failure: HarvesterError | None = None
@@ -314,6 +316,9 @@ class WalkWorker:
             bytes=tally.bytes + page.size,
             wire_bytes=tally.wire_bytes + fetched.wire_bytes,
             seconds=tally.seconds + fetched.travelled,
+            seams=tally.seams + fetched.seams,
+            seams_mended=tally.seams_mended + fetched.mended,
+            extra_requests=tally.extra_requests + fetched.extra,
         )
         position.meet(page, anchored=self._shop.source.provider.anchor is not None)
         if fetched.heads:

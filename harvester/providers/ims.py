@@ -11,6 +11,7 @@ from harvester.pagers.by_key import FilterByKey
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
 from harvester.pagers.questions import ODataQuestions
+from harvester.pagers.skip import SkipPager
 from harvester.provider import KeyListing, Provider
 
 PAGE_SIZE = 5000  # the maximum; left out, 100 rows come and look like a small data set (contract, section 5)
@@ -77,6 +78,8 @@ PROVIDER = Provider(
         _per_database("Office", "OfficeName", "OfficeAddress"),
     ),
     pagers={
+        # Pages by offset, many in flight; there is no total, so only a few are asked for in advance (section 5).
+        "offset": SkipPager(dialect=_DIALECT, page_size=PAGE_SIZE),
         "keyset": KeysetPager(
             dialect=_DIALECT, page_size=PAGE_SIZE, by="key", numbers=frozenset({"MLSID"}), short_page_ends=True
         ),

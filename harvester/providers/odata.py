@@ -19,6 +19,7 @@ from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
 from harvester.pagers.questions import ODataQuestions
+from harvester.pagers.skip import SkipPager
 from harvester.provider import Provider
 
 
@@ -81,6 +82,8 @@ PROVIDER = Provider(
     open_resources=True,
     pagers={
         "chain": ChainPager(prefer_page_size=True),
+        # For servers that order by the key and take $skip, or whose links hide one: many pages in flight.
+        "offset": SkipPager(page_size=1000, may_count=True),
         # For servers whose links hold a $skip over an order that changes: a keyset cannot lose rows to it.
         "keyset": KeysetPager(dialect=ODataDialect(), page_size=1000),
     },

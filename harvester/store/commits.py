@@ -37,6 +37,9 @@ class Tally(Struct, frozen=True, kw_only=True):
     bytes: int = 0  # decoded bodies
     wire_bytes: int = 0  # the same bodies as they came over the wire
     seconds: float = 0.0  # from sending to the last byte, summed; waits for the quota are not in it
+    seams: int = 0  # offset pages that were found to share records with their neighbours
+    seams_mended: int = 0  # of them, those that did so only when they were read again
+    extra_requests: int = 0  # of offset pages: those that did not read on, but mended, or proved the end
 
 
 class Commit(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,452 @@
+"""Offset pages in flight together, and the proof that nothing living was lost between them. Pure.
+
+The order must be total and must not change: by key. Then each page is a run of neighbours in it (``spans.py``). A row
+that lives throughout the walk can only be lost between two pages that share no record; if they share some, it cannot.
+So pages overlap by a few records and must *meet*: a row deleted before the boundary, between the two readings, eats
+one record of the overlap; an inserted one widens it. A seam survives as many deletions as it has records, less two.
+
+A seam that does not meet is a gap, and is read again: a small page around it, then larger ones further off. What a
+page left out because it was shorter than asked for (FAULTS P04), or because the server's cap fell, is read as well.
+Whatever cannot be closed within bounds ends the walk with ``SeamBroken``: another strategy has to read the set.
+
+Nothing here trusts a position, a page's length or a count. They say where to ask; keys say what is proved.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum
+from itertools import pairwise
+
+from msgspec import Struct
+
+from harvester.contracts import Grid
+from harvester.engine.collation import Collation
+from harvester.engine.spans import Key, PageKeys, Span, from_edge
+from harvester.engine.tail import Tail
+from harvester.errors import SeamBroken
+
+_MOST_TRIES = 8  # at one gap without getting any further
+_MOST_MENDS = 16  # requests for mending: so many, or a quarter of all if that is more
+_MOST_STRAYS = 3  # answers to other requests, one after another
+_MOST_PROBES = 14  # of the end
+_MOST_IDLE = 32  # answers one after another that prove nothing new
+_WINDOW = 2  # times the lanes: pages that may be read beyond what is proved
+_RECENT = 6  # pages whose length tells what the server sends
+_SPECULATION = 14  # one page of speculation for so many read
+_LEAST_SIZE = 4  # two records of overlap, and two to get on
+
+
+class Kind(Enum):
+    """Why a page is asked for."""
+
+    ON = "on"  # reads on
+    FILL = "fill"  # what a shorter page left out
+    MEND = "mend"  # a seam that did not meet
+    END = "end"  # reads on from all there is, or shows that it is all
+
+
+class Cell(Struct, frozen=True):
+    """Rows to ask for: *size* of them, from rank *start*."""
+
+    start: int
+    size: int
+    kind: Kind = Kind.ON
+    counted: bool = False  # ask for the total as well
+
+
+class Reached(Struct, frozen=True, omit_defaults=True):
+    """The part of a set that is proved without a gap from its beginning, as a cursor keeps it."""
+
+    end: int = 0
+    edge: tuple[str, ...] = ()  # digests of its last keys; (): nothing is proved yet
+    overlap: int = 0
+    length: int = 0  # of the server's pages
+    doubt: bool = False  # short pages were seen that were not the last
+    pages: int = 0
+
+
+class Cover:
+    """Says which pages to ask for, and what is proved by those that came.
+
+    Args:
+        size: records a page may have.
+        lanes: pages that may be asked for at a time.
+        expected: the total that the provider claims; None: it does not say.
+        reached: where an earlier attempt stood.
+        may_count: the provider can be asked for the total with a page.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        size: int,
+        *,
+        lanes: int = 1,
+        expected: int | None = None,
+        reached: Reached | None = None,
+        may_count: bool = False,
+    ) -> None:
+        self._grid, self._size, self._lanes = grid, max(_LEAST_SIZE, size), lanes
+        self._count, self._may_count, self._liar = expected, may_count, False
+        self._spans: list[Span] = []
+        self._flying: list[Cell] = []
+        self._plan: deque[Cell] = deque()
+        self._front = 0  # rank up to which pages are planned
+        self._wall: int | None = None  # nothing came from there on
+        self._lengths: deque[int] = deque(maxlen=_RECENT)
+        self._collation = Collation()
+        self._signatures: dict[tuple[Key, Key], int] = {}
+        self._answers = self._strays = self._idle = self._mends = self._blanks = self._misplaced = 0
+        self._tail = Tail(doubt=reached is not None and reached.doubt)
+        self._overlap = self._first_overlap()
+        self.pages = 0  # with records
+        self.seams = 0  # pages that met
+        self.mended = 0  # seams that met only when they were read again
+        self.extra = 0  # requests that did not read on
+        self.ended = False
+        if reached is not None and reached.edge:
+            self._resume(reached)
+
+    # -------------------------------------------------------------- what to ask for
+
+    def wanted(self, most: int) -> list[Cell]:
+        """Up to *most* pages to ask for now; they count as asked for. Empty: wait for answers.
+
+        Raises:
+            SeamBroken: nothing that could be asked would get the walk any further.
+        """
+        cells: list[Cell] = []
+        while len(cells) < most and not self.ended and (cell := self._next()) is not None:
+            cells.append(cell)
+            self._flying.append(cell)
+        return cells
+
+    def _next(self) -> Cell | None:
+        if not self._spans:
+            return None if self._flying else self._first_cell()
+        if self._spans[-1].resumed:
+            return None if self._flying else self._end_cell()
+        cell = self._gap_cell()
+        if cell is not None:
+            return cell
+        if self._may_go_on():
+            return self._next_on()
+        return None if self._flying or len(self._spans) > 1 else self._end_cell()
+
+    def _first_cell(self) -> Cell:
+        start, size = self._grid.lay(0, self._size, self._size, self._overlap, 1)[0]
+        return Cell(start, size, counted=self._may_count and self._count is None)
+
+    def _gap_cell(self) -> Cell | None:
+        for left, right in pairwise(self._spans):
+            low, high = min(left.end, right.start), max(left.end, right.start)
+            if any(cell.start <= high and self._end_of(cell) >= low for cell in self._flying):
+                continue
+            left.tries += 1
+            if left.tries > _MOST_TRIES:
+                raise self._gives_up(left, right)
+            if right.start > left.end and not left.resumed:
+                self._tail.doubt = True
+                return self._cell(Kind.FILL, left.end - self._overlap, right.start + self._overlap)
+            self._mends += 1
+            self.extra += 1
+            if self._mends > max(_MOST_MENDS, self._answers // 4):
+                raise self._gives_up(left, right)
+            if not left.broken:
+                left.broken = True
+                self._overlap = min(max(2, self._size // 12), 2 * self._overlap)
+                self._plan.clear()
+            return self._cell(Kind.MEND, *self._around(left, right))
+        return None
+
+    def _gives_up(self, left: Span, right: Span) -> SeamBroken:
+        return SeamBroken(
+            f"rows keep moving between record {left.end:,} and record {right.start:,}: pages that should overlap there "
+            f"do not, and {left.tries - 1} attempts to read across have not helped"
+        )
+
+    def _around(self, left: Span, right: Span) -> tuple[int, int]:
+        """Where to read across a seam that did not meet: near at first, then further, at last to either side."""
+        pivot = left.end if left.right_seen > right.left_seen else right.start
+        whole = self._length() // 2
+        reach = min(whole, max(8, 2 * self._overlap)) if left.tries == 1 else whole
+        steps, to_the_right = divmod(max(0, left.tries - 1), 2)
+        shift = steps * max(1, 2 * whole - 2 * self._overlap) * (1 if to_the_right else -1)
+        return pivot + shift - reach, pivot + shift + reach
+
+    def _cell(self, kind: Kind, start: int, stop: int) -> Cell:
+        """The page that holds as much as can be had of the rows from *start* to *stop*."""
+        start = max(0, start)
+        stop = min(max(stop, start + 2), start + self._size)
+        place, size = self._grid.lay(start, stop, self._size, self._overlap, 1)[0]
+        return Cell(place, size, kind, counted=kind is Kind.END and self._counts(place))
+
+    def _counts(self, start: int) -> bool:
+        """Whether the total is worth asking for with the page at *start*: only at the end can it prove anything."""
+        return self._may_count and self._told is not None and start + self._length() >= self._told
+
+    @property
+    def _told(self) -> int | None:
+        """The total, while the provider has not been caught lying about it."""
+        return None if self._liar else self._count
+
+    # -------------------------------------------------------------- onwards
+
+    def _may_go_on(self) -> bool:
+        last = self._spans[-1]
+        ahead = sum(cell.kind in (Kind.ON, Kind.END) and self._end_of(cell) > last.end for cell in self._flying)
+        if not ahead and self._front > last.end:
+            self._set_front(last.end)
+        if self._tail.claimed or (self._wall is not None and self._front >= self._wall):
+            return False
+        if self._front - self._spans[0].end > _WINDOW * self._lanes * self._length():
+            return False
+        if self._told is not None:
+            return self._front < self._told
+        return bool(self._flying) and ahead < 1 + self.pages // _SPECULATION
+
+    def _next_on(self) -> Cell:
+        if not self._plan:
+            stop = self._told if self._told is not None and self._told > self._front else None
+            laid = self._grid.lay(self._front - self._overlap, stop, self._length(), self._overlap, 24)
+            self._plan.extend(Cell(start, size) for start, size in laid)
+        cell = self._plan.popleft()
+        size = self._size if self._grid.exact else cell.size
+        self._front = max(self._front + 1, cell.start + cell.size)
+        return Cell(cell.start, size, counted=self._counts(cell.start))
+
+    def _set_front(self, front: int) -> None:
+        self._front = front
+        self._plan.clear()
+
+    def _end_cell(self) -> Cell:
+        """On from the end of what is proved: more records, or the proof that there are none."""
+        tail, last = self._tail, self._spans[-1]
+        width = self._overlap if tail.width is None else tail.width
+        if tail.claimed or tail.width is not None or last.resumed:
+            tail.probes += 1
+            self.extra += 1
+            if tail.probes > _MOST_PROBES:
+                raise SeamBroken("the end of the set keeps moving: its last records never come twice in the same way")
+        if tail.behind:
+            width = 0
+        elif last.resumed:
+            width = max(width, self._length() // 2)
+        cell = self._cell(Kind.END, last.end - width, last.end - width + self._size)
+        self._set_front(max(self._front, cell.start + self._length()))
+        return cell
+
+    # -------------------------------------------------------------- what came
+
+    def arrived(self, cell: Cell, keys: Sequence[Key], rows: int, count: int | None) -> bool:
+        """Take the answer to *cell*: the *keys* of its records, in order, and how many records there were.
+
+        Args:
+            rows: all records, those without a usable key included.
+            count: the total told in this answer.
+        Returns:
+            False: it is the answer to another request, to be thrown away (FAULTS H11).
+        Raises:
+            OrderViolated: the records are not in the order of their keys (FAULTS P15).
+            SeamBroken: answers to other requests come again and again, or nothing new.
+        """
+        self._flying.remove(cell)
+        self._answers += 1
+        self._idle += 1
+        if self._idle > _MOST_IDLE + self._lanes:
+            raise SeamBroken("pages come, but the walk does not get any further")
+        if count is not None:
+            self._liar = self._liar or count < 0 or (rows > 0 and count < cell.start + rows)
+            self._count = count
+        if not rows:
+            self._nothing(cell, count)
+            return True
+        page = PageKeys(self._collation.check(keys))
+        if not page.keys or self._is_stray(cell, page):
+            self._strays += 1
+            self.extra += 1
+            if self._strays >= _MOST_STRAYS:
+                raise SeamBroken("the server answers with other pages than the ones it is asked for")
+            return False
+        self._strays = 0
+        self.pages += 1
+        if self.pages == 1 and not self._grid.exact and rows < cell.size:
+            self._shrink(rows)
+        if cell.kind in (Kind.ON, Kind.END):
+            self._lengths.append(rows)
+        if self.pages == 1:
+            self._overlap = self._first_overlap()
+        if self._wall is not None and cell.start + rows > self._wall:
+            self._wall = None
+        self._join(cell, page, rows, count)
+        self._check_end()
+        return True
+
+    def refused(self, cell: Cell) -> None:
+        """The server does not go so far (FAULTS P16). Raises ``SeamBroken`` when that leaves a gap."""
+        self._flying.remove(cell)
+        self._answers += 1
+        if cell.kind is not Kind.ON or not self._spans or cell.start <= self._spans[-1].end:
+            raise SeamBroken(f"the server refuses the page that begins with record {cell.start:,}")
+        self._nothing(cell, None)
+
+    def too_large(self, cell: Cell, size: int | None) -> bool:
+        """*cell* has more records than the server sends; *size*: what it allows, None: half. False: no smaller."""
+        smaller = cell.size // 2 if size is None else min(size, cell.size - 1)
+        if smaller < _LEAST_SIZE:
+            return False
+        self._flying.remove(cell)
+        if smaller < self._size:
+            self._shrink(smaller)
+        return True
+
+    def uncounted(self, cell: Cell) -> None:
+        """The total cannot be asked for after all; *cell* is asked for again."""
+        self._flying.remove(cell)
+        self._may_count = False
+
+    def _shrink(self, size: int) -> None:
+        self._size = max(_LEAST_SIZE, size)
+        self._lengths.clear()
+        self._overlap = min(self._overlap, self._first_overlap())
+        self._plan.clear()
+
+    def _nothing(self, cell: Cell, count: int | None) -> None:
+        if not self._spans:
+            self._blanks += 1
+            self.extra += 1
+            self.ended = self._blanks >= 2 or count == 0
+        elif cell.kind is Kind.END:
+            self._tail.empty(self._overlap, self._length() // 2)
+            self._check_end()
+        else:
+            self.extra += 1
+            self._wall = cell.start if self._wall is None else min(self._wall, cell.start)
+
+    def _is_stray(self, cell: Cell, page: PageKeys) -> bool:
+        """A page that came before, from quite another place."""
+        known = self._signatures.setdefault((page.keys[0], page.keys[-1]), cell.start)
+        return len(page) > 1 and abs(known - cell.start) > max(self._length() // 2, 8 * self._overlap)
+
+    # -------------------------------------------------------------- joining
+
+    def _join(self, cell: Cell, page: PageKeys, rows: int, count: int | None) -> None:
+        end = cell.start + rows
+        mine = Span(cell.start, end, page, page, anchored=cell.start == 0)
+        mine.left_seen = mine.right_seen = self._answers
+        near = self._length() + 8 * self._overlap
+        met = [
+            index
+            for index, span in enumerate(self._spans)
+            if (span.resumed or (span.start - near <= end and span.end + near >= cell.start)) and span.meets(page)
+        ]
+        if not met:
+            self._stand_alone(cell, mine)
+        else:
+            self._merge(met, mine)
+        if self._spans[-1].end > self._front:
+            self._set_front(self._spans[-1].end)
+        self._hear_claim(cell, page, rows, count)
+
+    def _stand_alone(self, cell: Cell, mine: Span) -> None:
+        if self._spans and not self._grid.exact and mine.end - mine.start < cell.size:
+            # A shorter page lies elsewhere than it was asked for where the server counts pages of its own size.
+            if self._misplaced == mine.end - mine.start:
+                self._shrink(self._misplaced)
+            self._misplaced = mine.end - mine.start
+            return
+        at = next((index for index, span in enumerate(self._spans) if span.start > mine.start), len(self._spans))
+        if self._spans and at == len(self._spans):
+            self._tail.beyond(mine.end - mine.start)
+        self._spans.insert(at, mine)
+        self._idle = 0
+
+    def _merge(self, met: Sequence[int], mine: Span) -> None:
+        first, last = self._spans[met[0]], self._spans[met[-1]]
+        joined = first.with_left(mine)
+        last.with_right(mine, joined)
+        self.seams += len(met)
+        self.mended += sum(self._spans[index].broken for index in met[:-1])
+        if met[0] and joined.start < first.start:
+            self._spans[met[0] - 1].tries = 1  # getting nearer
+        grown = (joined.end - joined.start) - (first.end - first.start)
+        if len(met) > 1 or grown > 0:
+            self._idle = 0
+        if len(met) > 1 or grown <= self._overlap:
+            joined.tries, joined.broken = last.tries, last.broken
+        else:
+            joined.broken = last.broken
+        self._spans[met[0] : met[-1] + 1] = [joined]
+
+    # -------------------------------------------------------------- the end
+
+    def _hear_claim(self, cell: Cell, page: PageKeys, rows: int, count: int | None) -> None:
+        """What a page at the end of everything says about it."""
+        last = self._spans[-1]
+        first_page = self.pages == 1
+        usual = cell.size if first_page else min(cell.size, max(self._lengths, default=cell.size))
+        claims = rows < usual and not (first_page and self._told is not None and rows < self._told)
+        here = page.keys[-1]
+        if last.right is page and self._tail.last is not None and self._tail.last != here:
+            shown = page.places().get(self._tail.last)
+            behind = len(page) if shown is None else len(page) - 1 - shown
+            if behind > 0:
+                # The first page of all was short because the server caps pages, not because it cut this one.
+                self._tail.beyond(behind, doubt=self.pages > 2)
+        if not claims:
+            return
+        if last.right.ends_at(here):
+            agrees = count is not None and not self._liar and count == cell.start + rows
+            self._tail.claim(here, agrees=agrees)
+        elif cell.kind is Kind.END and last.right.holds(here):
+            if self._tail.claim(here):
+                last.end = cell.start + rows
+            self._tail.narrow(rows)
+
+    def _check_end(self) -> None:
+        if self._tail.proved and len(self._spans) == 1 and self._spans[0].anchored:
+            self.ended = True
+
+    # -------------------------------------------------------------- sizes
+
+    def _length(self) -> int:
+        """Records that a page is likely to have."""
+        return max(_LEAST_SIZE, max(self._lengths, default=self._size))
+
+    def _end_of(self, cell: Cell) -> int:
+        return cell.start + min(cell.size, self._length())
+
+    def _first_overlap(self) -> int:
+        return max(2, min(10, self._length() // 40))
+
+    # -------------------------------------------------------------- the cursor
+
+    @property
+    def resuming(self) -> bool:
+        """What an earlier attempt proved has not been found again yet."""
+        return any(span.resumed for span in self._spans)
+
+    @property
+    def reached(self) -> Reached:
+        """What is proved from the beginning on."""
+        if not self._spans or not self._spans[0].anchored:
+            return Reached(doubt=self._tail.doubt)
+        first = self._spans[0]
+        return Reached(
+            end=first.end,
+            edge=first.right.edge(),
+            overlap=self._overlap,
+            length=self._length(),
+            doubt=self._tail.doubt,
+            pages=self.pages,
+        )
+
+    def _resume(self, reached: Reached) -> None:
+        edge = from_edge(reached.edge)
+        self._spans = [Span(0, reached.end, edge, edge, anchored=True, resumed=True)]
+        self._front = reached.end
+        self._overlap = max(2, min(reached.overlap, self._size // 4))
+        self._lengths.append(min(self._size, reached.length) if reached.length else self._size)
+        self.pages = reached.pages
