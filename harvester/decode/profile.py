@@ -29,7 +29,10 @@ RESERVED = frozenset({"_masked", "_key"})  # members that harvester itself stamp
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _items = msgspec.json.Decoder(list[Raw]).decode
 _text = msgspec.json.Decoder(str).decode
-_EMPTY = frozenset((b'""', b"[]", b"{}"))
+_EMPTIES = frozenset((b'""', b"[]", b"{}"))
+_NULL, _MASKED, _EMPTY, _FILLED = range(4)
+_SHORT = 40  # bytes of a value that is remembered
+_MAX_KNOWN = 256  # values a field remembers
 
 _WHOLE = re.compile(rb"-?\d{1,19}")
 _NUMBER = re.compile(rb'-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|"-?INF"|"NaN"')
@@ -137,7 +140,10 @@ class _Members:
                 found = self._undeclared(name)
                 if found is None:
                     continue
-            found.take(bytes(raw))
+            # The loop that everything is spent in: most values are short and have been met before.
+            value = bytes(raw)
+            sort = found.known.get(value)
+            found.sorts[sort if sort is not None else found.judge(value)] += 1
 
     def below(self, type_name: str) -> _Members | None:
         """The members of records inside these; None: their type is not declared, or they are too deep."""
@@ -165,23 +171,23 @@ class _Members:
         leads = self._navigation.get(name)
         if leads is None and not self.names.one_more():
             return None
-        found = self._fields[name] = _Field(leads, self, name=name)
+        found = self._fields[name] = _Field(leads, self)
         return found
 
 
 class _Field:
     """What was met of one member."""
 
-    def __init__(self, declared: DeclaredField | Navigation | None, owner: _Members, *, name: str = "") -> None:
+    def __init__(self, declared: DeclaredField | Navigation | None, owner: _Members) -> None:
         self.navigation = isinstance(declared, Navigation)
         self.many = declared is not None and declared.many
         self.inner: _Members | None = None
-        self.seen = 0
         self._declared = declared
         self._owner = owner
-        self._name = declared.name if declared is not None else name
         self._fits = _fits(declared)
-        self._filled = self._masked = self._nulls = self._too_long = 0
+        self.sorts = [0, 0, 0, 0]  # values by what they count as
+        self.known: dict[bytes, int] = {}  # short values met before that nothing is to be said about
+        self._too_long = 0
         self._kinds: Counter[str] = Counter()
         self._example = ""
         self._strange: Counter[str] = Counter()
@@ -191,25 +197,36 @@ class _Field:
         self._labels = frozenset(self._values.values()) if self._values is not None else frozenset()
         self._nests = declared is not None and declared.type.partition(".")[0] != "Edm" and self._values is None
 
-    def take(self, value: bytes) -> None:
-        self.seen += 1
+    def judge(self, value: bytes) -> int:
+        """What *value* counts as in ``sorts``, with everything else that is to be said of it."""
+        sort, ordinary = self._judge(value)
+        if ordinary and len(value) <= _SHORT and len(self.known) < _MAX_KNOWN:
+            self.known[value] = sort
+        return sort
+
+    def _judge(self, value: bytes) -> tuple[int, bool]:
+        """What *value* counts as, and whether the same value may simply count so again."""
         if value == b"null":
-            self._nulls += 1
-            return
+            return _NULL, True
         if value == MASK:
-            self._masked += 1
-            return
-        if value not in _EMPTY:
-            self._filled += 1
+            return _MASKED, True
+        sort = _EMPTY if value in _EMPTIES else _FILLED
         if not self._fits(value):
             self._wrong(value)
-            return
+            return sort, False
         if self._values is not None:
-            self._check_list(value)
-        elif self._longest is not None:
-            self._check_length(value)
-        elif self._nests:
+            return sort, self._check_list(value)
+        if self._longest is not None:
+            return sort, self._check_length(value)
+        if self._nests:
             self._descend(value)
+            return sort, False
+        return sort, True
+
+    @property
+    def seen(self) -> int:
+        """Records that have the member."""
+        return sum(self.sorts)
 
     def finding(self, name: str, records: int, *, missing: bool, known: bool) -> FieldFinding:
         field = self._declared
@@ -220,7 +237,7 @@ class _Field:
             drift.append("missing")
         if field is not None and self._kinds:
             drift.append("retyped")
-        if isinstance(field, DeclaredField) and not field.nullable and not field.many and self._nulls:
+        if isinstance(field, DeclaredField) and not field.nullable and not field.many and self.sorts[_NULL]:
             drift.append("null")
         if self._too_long:
             drift.append("too_long")
@@ -231,10 +248,10 @@ class _Field:
             type="" if field is None else f"Collection({field.type})" if field.many else field.type,
             label=field.label if isinstance(field, DeclaredField) else "",
             seen=self.seen,
-            filled=self._filled,
-            fill_rate=self._filled / records if records else 0.0,
-            masked=self._masked,
-            nulls=self._nulls,
+            filled=self.sorts[_FILLED],
+            fill_rate=self.sorts[_FILLED] / records if records else 0.0,
+            masked=self.sorts[_MASKED],
+            nulls=self.sorts[_NULL],
             kinds=dict(self._kinds),
             example=self._example,
             too_long=self._too_long,
@@ -250,8 +267,10 @@ class _Field:
         if not self._example:
             self._example = _shown(value)
 
-    def _check_list(self, value: bytes) -> None:
+    def _check_list(self, value: bytes) -> bool:
+        """Count values outside the list. True: there is none."""
         values = self._values or {}
+        clean = True
         for text in _texts(value, many=self.many):
             # A service may send the readable text where its metadata has an encoded name (Spark RESO, section 9).
             if text in values or text in self._labels:
@@ -259,16 +278,20 @@ class _Field:
             parts = [part.strip() for part in text.split(",")]
             if len(parts) > 1 and all(part in values or part in self._labels for part in parts):
                 continue  # several values of one list in one text
+            clean = False
             shown = text[:MAX_SHOWN]
             if shown in self._strange or len(self._strange) < MAX_STRANGE:
                 self._strange[shown] += 1
+        return clean
 
-    def _check_length(self, value: bytes) -> None:
+    def _check_length(self, value: bytes) -> bool:
+        """Count a text that is too long. True: it is not."""
         longest = self._longest or 0
-        if self.many:
-            self._too_long += any(len(text) > longest for text in _texts(value, many=True))
-        elif len(value) - 2 > longest:
-            self._too_long += any(len(text) > longest for text in _texts(value, many=False))
+        if len(value) - 2 <= longest:
+            return True  # whatever is in it
+        long = any(len(text) > longest for text in _texts(value, many=self.many))
+        self._too_long += long
+        return not long
 
     def _descend(self, value: bytes) -> None:
         if self.inner is None:
