@@ -32,6 +32,9 @@ from harvester.model import Budget, RateSignal, WindowSignal
 _LOOK_AGAIN = 1.0
 """Seconds a waiter on a shared ledger sleeps at most: another process may hear that a window started again."""
 
+_USABLE = 5.0
+"""Seconds for which an admission is good: a stalled program may come to use it when others took it for dead (C03)."""
+
 _RAMP = 1.0
 """Seconds after a pause during which few requests are open, however quickly the probe is answered (FAULTS Q12)."""
 
@@ -134,8 +137,12 @@ class Governor:
                 await line.turn(place)
                 hold = self._hold()
                 if hold.seconds <= 0 or self._ledger.poll is not None:
+                    asked = self._clock.monotonic()
                     number = await self._ledger.take(self._account.longest, self._read, self._may_send)
                     self._notices.warn(self._ledger)
+                    if number is not None and self._clock.monotonic() > asked + _USABLE:
+                        self._ledger.release(number)
+                        continue
                     if number is not None:
                         line.granted(place)
                         return self._opened(number)
@@ -157,6 +164,10 @@ class Governor:
         if self._alone is None or not self._line.empty or not self._may_send():
             return None
         return self._opened(self._alone.take_now())
+
+    def usable(self, ticket: Ticket) -> bool:
+        """Whether *ticket* is fresh enough to send by it; else ``release`` it and ask again (FAULTS C03)."""
+        return self._clock.monotonic() <= ticket.at + _USABLE
 
     def settle(self, ticket: Ticket, wire_bytes: int, *, answered: bool = True) -> None:
         """The request has ended; its place in each window is free one period from now.

@@ -24,6 +24,10 @@ class Admitting(Protocol[Ticket]):
         """Returns when one more request may be sent; see ``Errand``."""
         ...
 
+    def usable(self, ticket: Ticket) -> bool:
+        """Whether what was decided then still holds now."""
+        ...
+
     def settle(self, ticket: Ticket, wire_bytes: int, *, answered: bool = True) -> None:
         """The request was sent; *wire_bytes* of body came back. Not *answered*: no whole answer came."""
         ...
@@ -51,8 +55,7 @@ class Governed(Generic[Ticket]):
 
     async def send(self, request: Request) -> Response:
         """Raises ``Throttled`` after telling the governor, which pauses everyone who shares the credential."""
-        now = errand()
-        ticket = await self._governor.admit(now.priority, lane=now.lane, weight=now.weight, urgent_at=now.urgent_at)
+        ticket = await self._admitted()
         try:
             response = await self._inner.send(request)
         except BaseException as exc:
@@ -78,6 +81,14 @@ class Governed(Generic[Ticket]):
             self._governor.settle(ticket, response.wire_bytes)
         shown = f"status {response.status}{': ' if reason else ''}{reason}"
         raise Throttled(f"{self._source}: refused for quota reasons ({shown}).", wait=wait)
+
+    async def _admitted(self) -> Ticket:
+        now = errand()
+        while True:
+            ticket = await self._governor.admit(now.priority, lane=now.lane, weight=now.weight, urgent_at=now.urgent_at)
+            if self._governor.usable(ticket):
+                return ticket
+            self._governor.release(ticket)
 
 
 def _was_answered(error: BaseException) -> bool:

@@ -21,6 +21,7 @@ class FakeGovernor:
         self.released: list[int] = []
         self.observed: list[RateSignal] = []
         self.errands: list[Errand] = []
+        self.stale = 0  # so many of the next tickets have grown old when they are to be used
 
     @property
     def open(self) -> int:
@@ -38,6 +39,10 @@ class FakeGovernor:
         await self._slots.acquire()
         self.admitted += 1
         return self.admitted
+
+    def usable(self, ticket: int) -> bool:
+        self.stale -= 1
+        return self.stale < 0
 
     def settle(self, ticket: int, wire_bytes: int, *, answered: bool = True) -> None:
         self._slots.release()

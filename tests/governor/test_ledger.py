@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -504,3 +505,32 @@ async def test_an_answer_told_and_ended_counts_once_after_a_restart(machine: Mac
     machine.kill(1)
     clock.advance(5.0)
     assert await left(machine.start(2, HUNDRED)) == 90
+
+
+async def test_a_ticket_is_good_for_seconds_only(machine: Machine, clock: FakeClock) -> None:
+    """FAULTS C03: after a stall others may have taken the process for dead, and its request for sent long ago."""
+    gate = machine.start(1, HUNDRED)
+    ticket = await gate.admit()
+    assert gate.usable(ticket)
+    clock.advance(6.0)
+    assert not gate.usable(ticket)
+    gate.release(ticket)
+    assert await left(gate) == 100
+
+
+async def test_a_stall_while_the_ledger_is_asked_is_no_leave_to_send(
+    machine: Machine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAULTS C03."""
+    gate = machine.start(1, HUNDRED)
+    take, stalls = SqliteLedger.take, [30.0]
+
+    async def slow(*asked: Any) -> int | None:
+        number = await take(*asked)
+        clock.advance(stalls.pop() if stalls else 0.0)
+        return number
+
+    monkeypatch.setattr(SqliteLedger, "take", slow)
+    assert gate.usable(await gate.admit())
+    assert not stalls
+    assert await left(gate) == 99
