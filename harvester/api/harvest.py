@@ -41,6 +41,7 @@ async def run(
     deadline: float | None = None,
     stop: anyio.Event | None = None,
     restart: bool = False,
+    prove: bool | None = None,
     ports: Ports | None = None,
 ) -> Report:
     """Harvest every configured resource into ``config.out``, going on with what an earlier attempt left.
@@ -52,6 +53,8 @@ async def run(
         deadline: seconds after which the run stops, resumable, with exit status 75; None: ``config.deadline``.
         stop: set it to end the run in good order: what was fetched is committed, the rest stays for the next run.
         restart: give up unfinished runs and begin anew.
+        prove: list the keys of every resource once it has been read, and fetch what is missing or different; None:
+            ``config.prove``. A run that was begun so is finished so.
         ports: the outside world; None: the real one.
     Returns:
         What became of each resource. A failed resource is in the report; it does not raise.
@@ -106,6 +109,7 @@ async def run(
             commit_seconds=config.commit_seconds,
             stop=stop,
             keys_on_disk=ports.keeps_state,
+            prove=config.prove if prove is None else prove,
         )
         async with assemble(config, chosen, ports=ports, sink=publish) as ready:
 

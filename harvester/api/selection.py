@@ -10,11 +10,13 @@ import msgspec
 
 from harvester.config.check import check_options, check_resource, check_walks
 from harvester.config.schema import ResourceConfig, SourceConfig
+from harvester.engine.reconcile import Reconcile
 from harvester.engine.source import Blueprint
 from harvester.errors import ConfigError
 from harvester.model import Resource
 from harvester.planning.closing import closing_walk
 from harvester.planning.plan import Wanted, full_walks, with_parents
+from harvester.planning.reconcile import listing_walks, repair_walks, ways_of_repair
 from harvester.provider import Provider
 from harvester.store import layout
 
@@ -66,6 +68,12 @@ def blueprints_of(
                 count=provider.count if _countable(wanted) else None,
                 fingerprint=prints[wanted.resource.name],
                 implied=wanted.implied,
+                reconcile=Reconcile(
+                    listings=partial(listing_walks, provider),
+                    ways=partial(ways_of_repair, provider),
+                    repairs=partial(repair_walks, provider),
+                    beyond=provider.beyond,
+                ),
             )
         )
     return tuple(blueprints)

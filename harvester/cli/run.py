@@ -21,6 +21,7 @@ async def run(
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
     deadline: str | None = None,
     max_wait: str | None = None,
+    prove: bool = False,
     restart: bool = False,
     json: bool = False,
     debug: bool = False,
@@ -65,6 +66,8 @@ async def run(
         stop, resumable, after so long: 90s, 30m, 2h.
     max_wait
         wait at most so long for quota; where it takes longer, end with status 75 and say when to come back.
+    prove
+        when a resource has been read, list all its keys and fetch what is missing or different until nothing is.
     restart
         begin again instead of going on with an unfinished run.
     json
@@ -79,6 +82,8 @@ async def run(
         overrides.append(f"deadline={deadline}")
     if max_wait is not None:
         overrides.append(f"max_wait={max_wait}")
+    if prove:
+        overrides.append("prove=true")
     settings = context.api.load_config(as_path(config), overrides=overrides, ports=context.ports)
     choices = Choices(mode=mode, sources=tuple(source or ()), resources=tuple(resource or ()), restart=restart)
     return await harvest(context, settings, choices, as_json=json)

@@ -9,12 +9,14 @@ from functools import partial
 from harvester.contracts import Transport
 from harvester.engine.ask import count
 from harvester.engine.crew import Crew
+from harvester.engine.proven import Proven
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.workshop import Workshop
 from harvester.model import PageRequest, Phase, Walk
-from harvester.store.manifest import KeyDigest, Manifest, WalkEvidence
+from harvester.store.layout import ShardKind, data_kind
+from harvester.store.manifest import Gap, KeyDigest, Manifest, SweepEvidence, WalkEvidence
 from harvester.store.shards import ShardEntry
 
 
@@ -38,10 +40,13 @@ class Evidence:
         digest: KeyDigest,
     ) -> None:
         self._source, self._blueprint, self._site, self._run = source, blueprint, site, run
-        self._resource = blueprint.resource
+        self.resource = blueprint.resource
         self._transport, self._crew, self._digest = transport, crew, digest
         self.count_after: int | None = None
         self.claimed = 0  # records that the provider counts at least, by its last word
+        self._missing: int | None = None  # of them, by the count; None: none, or nobody can tell
+        self._gaps: tuple[Gap, ...] = ()
+        self._sweep: SweepEvidence | None = None
 
     async def shortfall(self, walks: Sequence[Walk], shop: Workshop) -> tuple[str, bool]:
         """Why the provider's count says that rows are missing, "" when it does not say so; True: asked to stop.
@@ -51,9 +56,10 @@ class Evidence:
         """
         if await self.claim(walks, shop):
             return "", True
-        taken = self._digest.number if self._resource.key else self._crew.total("records")
+        taken = self._digest.number if self.resource.key else self._crew.total("records")
         missing = self.claimed - taken - self._crew.total("quarantined")
-        if missing <= 0:
+        self._missing = missing if missing > 0 else None
+        if self._missing is None:
             return "", False
         return f"the provider counts {self.claimed:,} records, {missing:,} more than could be read", False
 
@@ -76,9 +82,15 @@ class Evidence:
 
     def _doubt(self, walks: Sequence[Walk]) -> Callable[[Walk], PageRequest] | None:
         """What to ask because a walk ended behind a page that nothing shows to be the last; None: nothing."""
-        if any(walk.filter is not None for walk in walks) or all(self._crew.positions[walk.id].proven for walk in walks):
+        if any(walk.filter is not None for walk in walks) or all(
+            self._crew.positions[walk.id].proven for walk in walks
+        ):
             return None
         return self._source.provider.doubt
+
+    def take(self, proven: Proven) -> None:
+        """Keep what a sweep has shown."""
+        self._sweep, self._gaps = proven.evidence, proven.gaps
 
     def manifest(self, reason: str, *, requests: int, started: datetime) -> Manifest:
         """The manifest of the run as its commits tell it now. Blocking: reads them.
@@ -88,7 +100,13 @@ class Evidence:
             started: of this attempt, aware UTC.
         """
         commits = {name: log.load() for name, log in self._crew.logs.items()}
-        shards: list[ShardEntry] = [entry for log in commits.values() for commit in log for entry in commit.add]
+        shards: list[ShardEntry] = [
+            entry
+            for log in commits.values()
+            for commit in log
+            for entry in commit.add
+            if data_kind(entry.path) != ShardKind.LISTED
+        ]
         before = [position.expected for name, position in self._crew.positions.items() if name.startswith("w")]
         # Sending times of the first and last page are in the commits; the run began with the earliest.
         first = min((log[0].at for log in commits.values() if log), default=started)
@@ -97,7 +115,7 @@ class Evidence:
             run=self._run,
             source=self._source.name,
             provider=self._source.provider.name,
-            resource=self._resource.name,
+            resource=self.resource.name,
             mode=Phase.FULL,
             verdict="incomplete" if reason else "complete",
             reason=reason,
@@ -110,10 +128,12 @@ class Evidence:
             watermark=min(anchors, default=None),
             count_before=_total(before),
             count_after=self.count_after,
-            keys=self._digest.key_set() if self._resource.key else None,
+            keys=self._digest.key_set() if self.resource.key else None,
             quarantined=self._crew.total("quarantined"),
             tombstones=0,
             walks=tuple(self._walk(name, walk) for name, walk in sorted(self._crew.walks.items())),
+            gaps=(self._gaps or (Gap(cause=reason, missing=self._missing),)) if reason else (),
+            sweep=self._sweep,
             shards=tuple(shards),
         )
 

@@ -15,22 +15,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from msgspec import Struct
-
-from harvester.contracts import Transport
 from harvester.engine.crew import Crew
 from harvester.engine.evidence import Evidence
 from harvester.engine.holdings import Holdings
 from harvester.engine.listing import ListingIntake
+from harvester.engine.proven import Proven
 from harvester.engine.reconcile import Reconcile
-from harvester.engine.site import Site
-from harvester.engine.source import Source
+from harvester.engine.source import Blueprint, Source
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.suspicion import MOST_GONE, Suspicion
 from harvester.engine.workshop import Workshop
@@ -52,13 +50,6 @@ _WALKS_AT_A_TIME = 64
 LETTERS = frozenset(_LISTINGS + _REPAIRS)
 
 
-class Proven(Struct, frozen=True, kw_only=True):
-    """What came of it."""
-
-    evidence: SweepEvidence
-    gaps: tuple[Gap, ...] = ()  # () when proven
-
-
 class _Stopped(Exception):
     """The run was asked to stop; what was committed stays."""
 
@@ -67,73 +58,82 @@ class _Unlisted(Exception):
     """The keys could not be listed to the end; the message says why."""
 
 
-class Proof:
-    """Sweeps one resource's run, once its walks and its closing delta have ended.
+async def prove(
+    source: Source,
+    blueprint: Blueprint,
+    crew: Crew,
+    evidence: Evidence,
+    holdings: Holdings,
+    walks: Sequence[Walk],
+    shop: Workshop,
+    earlier: dict[str, tuple[Commit, ...]],
+) -> Proven | None:
+    """List, compare and read again, a few rounds at most; None: asked to stop.
 
     Every walk of it is committed like any other, so that a run that was broken off in the middle goes on there.
+
+    Args:
+        walks: the full walks of the run; they and the closing delta have ended.
+        earlier: what attempts before this one have committed.
+    Raises:
+        HarvesterError: a walk failed in a way that another attempt may mend.
     """
+    if blueprint.reconcile is None:
+        return Proven(evidence=None, gaps=(Gap(cause="there is no way to list the keys"),))
+    if not walks:  # the parent has no values
+        return Proven(evidence=None)
+    with ExitStack() as tables:
+        try:
+            return await _Proof(source, blueprint.reconcile, crew, evidence, holdings).run(walks, shop, earlier, tables)
+        except _Stopped:
+            return None
+
+
+class _Proof:
+    """The rounds of one run's proof."""
 
     def __init__(
-        self,
-        source: Source,
-        reconcile: Reconcile,
-        site: Site,
-        crew: Crew,
-        evidence: Evidence,
-        transport: Transport,
-        holdings: Holdings,
+        self, source: Source, reconcile: Reconcile, crew: Crew, evidence: Evidence, holdings: Holdings
     ) -> None:
-        self._source, self._reconcile, self._site = source, reconcile, site
-        self._crew, self._evidence, self._transport, self._holdings = crew, evidence, transport, holdings
-        self._resource = evidence.resource.name
+        self._source, self._reconcile = source, reconcile
+        self._crew, self._evidence, self._holdings = crew, evidence, holdings
         self._tried: set[str] = set()  # fetchers
         self._first: Difference | None = None  # of the first round
         self._refetched = 0
         self._refuted = False
+        self._executor: Executor | None = None
 
-    async def run(self, walks: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]]) -> Proven | None:
-        """List, compare and read again, a few rounds at most; None: asked to stop.
-
-        Args:
-            walks: the full walks of the run.
-            earlier: what attempts before this one have committed.
-        Raises:
-            HarvesterError: a walk failed in a way that another attempt may mend.
-        """
-        with ExitStack() as tables:
-            try:
-                return await self._rounds(walks, shop, earlier, tables)
-            except _Stopped:
-                return None
-
-    async def _rounds(
+    async def run(
         self, walks: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]], tables: ExitStack
     ) -> Proven:
+        self._executor = shop.executor
         before: KeyTable | None = None  # the listing before this one
         left: KeyTable | None = None  # keys that a listing which can be believed has, and that did not come yet
         doubt, missing, times = "", 0, False
         for number, (letter, repair) in enumerate(zip(_LISTINGS, _REPAIRS, strict=True), start=1):
-            listings = self._reconcile.listings(walks, self._site.clock.now(), letter)
+            listings = self._reconcile.listings(walks, shop.clock.now(), letter)
             times = all(walk.resource.modified is not None for walk in listings)
             listed, wanted = self._table(tables, f"listed-{letter}"), self._table(tables, f"wanted-{letter}")
             try:
                 unreadable = await self._list(listings, letter, shop, earlier, listed)
             except _Unlisted as error:
                 return self._proven(None, rounds=number, reason=str(error), times=times)
-            difference = await self._compare(listed, wanted, number)
-            suspicion = Suspicion(self._source, self._reconcile, self._transport, walks, times=times)
+            difference = await self._compare(listed, wanted, number, shop)
+            suspicion = Suspicion(self._source, self._reconcile, shop.transport, walks, times=times)
             doubt = await self._doubt(suspicion, listings, walks, shop, difference, unreadable)
-            if not doubt and any(self._crew.positions[walk.id].tally.offsets for walk in listings):
-                doubt = await self._moved(before, listed, difference, tables, letter)
+            shaky = not doubt and any(self._crew.positions[walk.id].tally.offsets for walk in listings)
+            if shaky:
+                doubt = await self._moved(before, listed, difference, letter)
             if left is not None:
                 # Later listings only tell which of the missing are still there: what is new is for the next run.
                 wanted, known = self._table(tables, f"again-{letter}"), left
-                await self._in_thread(still_wanted, known, self._holdings.later, wanted, listed)
+                believed = None if doubt else listed
+                await self._in_thread(still_wanted, known, self._holdings.later, wanted, believed)
             last = self._table(tables, f"left-{letter}")
             missing = await self._repair(walks, wanted, last, repair, shop, earlier)
             if not doubt and not missing:
                 return self._proven(difference, rounds=number, times=times)
-            before, left = listed, last if left is not None or not doubt else None
+            before, left = listed if shaky else None, last if left is not None or not doubt else None
             if number == len(_LISTINGS):
                 reason = doubt or f"{missing:,} records are listed and cannot be read"
                 gaps = await self._in_thread(_gaps, last, reason, walks[0].value is not None) if missing else ()
@@ -159,28 +159,28 @@ class Proof:
             raise _Unlisted(f"the listing of all keys broke off: {error}") from error
         if not ended:
             raise _Stopped
-        return await self._in_thread(self._load, letter, table)
+        return await self._in_thread(self._load, letter, shop, table)
 
-    def _load(self, letter: str, table: KeyTable) -> int:
+    def _load(self, letter: str, shop: Workshop, table: KeyTable) -> int:
         unreadable = 0
         for name, log in self._crew.logs.items():
             if name.startswith(letter) and (commits := log.load()):
                 entries = [entry for commit in commits for entry in commit.add]
                 value = commits[-1].walk.value
-                unreadable += load_listing(self._site.fs, log.run_directory, entries, value, table)[1]
+                unreadable += load_listing(shop.fs, log.run_directory, entries, value, table)[1]
         return unreadable
 
-    async def _compare(self, listed: KeyTable, wanted: KeyTable, number: int) -> Difference:
+    async def _compare(self, listed: KeyTable, wanted: KeyTable, number: int, shop: Workshop) -> Difference:
         holdings = self._holdings
         compare = partial(compare_keys, listed, holdings.before, holdings.later, wanted, samples=_SAMPLES)
         difference = await self._in_thread(compare)
         if self._first is None:
             self._first, self._refetched = difference, difference.refetched
-        self._site.sink(
+        shop.sink(
             Compared(
-                at=self._site.clock.now(),
+                at=shop.clock.now(),
                 source=self._source.name,
-                resource=self._resource,
+                resource=self._evidence.resource.name,
                 round=number,
                 listed=difference.listed.number,
                 missing=difference.missing,
@@ -223,9 +223,7 @@ class Proof:
                 return f"the listing of all keys has no more than {number:,} where {held:,} are held"
         return ""
 
-    async def _moved(
-        self, before: KeyTable | None, listed: KeyTable, difference: Difference, tables: ExitStack, letter: str
-    ) -> str:
+    async def _moved(self, before: KeyTable | None, listed: KeyTable, difference: Difference, letter: str) -> str:
         """Why pages told by offsets may have left something out; "" when nothing that was listed before has moved.
 
         A row is shifted past an offset only when another leaves an earlier place, and that one had been listed then.
@@ -335,7 +333,7 @@ class Proof:
         return tables.enter_context(self._holdings.table(name))
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._site.executor, lambda: function(*args))
+        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*args))
 
 
 def _some(repairs: Iterator[Walk]) -> list[Walk]:

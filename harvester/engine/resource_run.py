@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from itertools import islice
+from pathlib import PurePath
 from typing import TypeVar
 
 import msgspec
@@ -16,7 +17,9 @@ from harvester.decode.heads import HeadReader
 from harvester.engine.assignment import assign
 from harvester.engine.crew import Crew
 from harvester.engine.evidence import Evidence
+from harvester.engine.holdings import Holdings
 from harvester.engine.intake import stamp_of
+from harvester.engine.proof import LETTERS, prove
 from harvester.engine.quarantine import Quarantine
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
@@ -95,8 +98,10 @@ class ResourceRun:
         await self._in_thread(site.fs.make_directory, self.directory)
         seen_at = layout.state_directory(site.out) / "seen" / f"{self._source.name}.{self._resource.dirname}.sqlite"
         await self._in_thread(lambda: site.fs.make_directory(seen_at.parent, private=True))
-        with SeenKeys(site.fs, seen_at if site.keys_on_disk else None) as seen:
-            shop = self._shop(seen)
+        with ExitStack() as tables:
+            seen = tables.enter_context(SeenKeys(site.fs, seen_at if site.keys_on_disk else None))
+            holdings = tables.enter_context(self._holdings(seen_at)) if self._must_prove(earlier) else None
+            shop = self._shop(seen, holdings)
             for commits in earlier.values():
                 self._requests += commits[-1].tally.requests
                 await self._in_thread(self._remember, shop, commits)
@@ -117,6 +122,14 @@ class ResourceRun:
                 # A round that an earlier attempt began belongs to the run and is finished, needed or not.
                 if not any(name.startswith(following) for name in earlier) and (not reason or not closing):
                     break
+            if holdings is not None:
+                proven = await prove(
+                    self._source, self._blueprint, self._crew, self._evidence, holdings, walks, shop, earlier
+                )
+                if proven is None:
+                    return self._conclude("interrupted", "stopped; run the same command again to go on")
+                self._evidence.take(proven)
+                reason, unasked = proven.settle(reason, unasked)
             reason = doubt or unasked or reason
             quarantined = self._crew.total("quarantined")
             if quarantined:
@@ -229,7 +242,15 @@ class ResourceRun:
 
     # -------------------------------------------------------------- small things
 
-    def _shop(self, seen: SeenKeys) -> Workshop:
+    def _must_prove(self, earlier: Mapping[str, tuple[Commit, ...]]) -> bool:
+        """Whether the keys are to be listed: it is wanted now, or was when the run was begun."""
+        return bool(self._resource.key) and (self._site.prove or any(name[0] in LETTERS for name in earlier))
+
+    def _holdings(self, seen_at: PurePath) -> Holdings:
+        site = self._site
+        return Holdings(site.fs, (lambda name: seen_at.with_suffix(f".{name}")) if site.keys_on_disk else None)
+
+    def _shop(self, seen: SeenKeys, holdings: Holdings | None) -> Workshop:
         site = self._site
         return Workshop(
             source=self._source,
@@ -244,7 +265,7 @@ class ResourceRun:
             shard_bytes=site.shard_bytes,
             commit_seconds=site.commit_seconds,
             fingerprint=self._blueprint.fingerprint,
-            sieve=Sieve(self._resource, seen, self._digest),
+            sieve=Sieve(self._resource, seen, self._digest, holdings),
             stop=site.stop,
             quarantine=Quarantine(),
             count=self._blueprint.count,

@@ -27,6 +27,7 @@ class Site:
     shard_bytes: int
     commit_seconds: float
     stop: anyio.Event
+    prove: bool = False  # list the keys of every resource once it has been read, and fetch what is missing
     keys_on_disk: bool = True  # False: the key index stays in memory (simulations)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from harvester.contracts import Sink, Transport
+from harvester.engine.reconcile import Reconcile
 from harvester.model import PageRequest, Resource, Walk
 from harvester.provider import Provider
 from harvester.wire.origin import Origin
@@ -23,6 +24,7 @@ class Blueprint:
     count: Callable[[Walk], PageRequest] | None  # asks only how many there are; None: the provider cannot say
     fingerprint: str  # of everything that decides which records belong to the run
     implied: bool = False
+    reconcile: Reconcile | None = None  # None: its keys cannot be listed
     doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not
 
 
