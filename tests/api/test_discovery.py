@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ import harvester
 from harvester.api.discovery import discover
 from harvester.api.plan import plan
 from harvester.api.ports import Ports
+from harvester.decode.csdl_xml import read_csdl_xml
 from harvester.errors import ArgumentError, ConfigError, CredentialsRefused, ProtocolError
-from harvester.events import Event, Warned
+from harvester.events import Event, RunFinished, Warned
 from harvester.sandbox.exchange import Sandbox
 from harvester.sandbox.faults import parse_rules
+from harvester.store.models import KeptModel, keep
 
 
 def everything(sandbox: Sandbox, tmp_path: Path, source: str, *more: str) -> harvester.Config:
@@ -143,6 +146,25 @@ async def test_offline_a_plan_goes_by_what_is_kept(sandbox: Sandbox, tmp_path: P
     planned = await plan(config, sources=["spark_reso"], offline=True)
     assert len(planned.sources[0].resources) == 7
     assert len(sandbox.log) == asked
+
+
+async def test_a_run_without_a_resource_that_was_refused_never_ends_with_0(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Neither in its report nor in the event that programs read."""
+    document = (
+        '<Schema Namespace="S"><EntityType Name="T"><Key><PropertyRef Name="OfficeKey"/></Key></EntityType>'
+        '<EntityContainer Name="C"><EntitySet Name="Office" EntityType="S.T"/><EntitySet Name="../x" EntityType="S.T"/>'
+        "</EntityContainer></Schema>"
+    )
+    config = everything(sandbox, tmp_path, "spark_reso")
+    base_url = config.sources["spark_reso"].base_url
+    kept = KeptModel(base_url=f"{base_url}/", fetched=datetime.now(UTC), model=read_csdl_xml(document.encode()))
+    keep(Ports().fs, tmp_path / "out", "spark_reso", kept)
+    meet(sandbox, "404")
+    events: list[Event] = []
+    report = await harvester.run(config, sources=["spark_reso"], sink=events.append)
+    assert [(row.resource, row.verdict) for row in report.resources] == [("../x", "failed"), ("Office", "complete")]
+    ends = [event.exit_status for event in events if isinstance(event, RunFinished)]
+    assert (report.exit_status, ends) == (1, [1])
 
 
 async def test_names_that_must_not_become_paths_fail_by_name(sandbox: Sandbox, tmp_path: Path) -> None:
