@@ -129,6 +129,15 @@ class SourceFailed(SourceEvent, frozen=True, kw_only=True, tag="source_failed"):
     reason: str
 
 
+class Probed(ResourceEvent, frozen=True, kw_only=True, tag="probed"):
+    """How a resource will be read, as a probe of its server decides."""
+
+    walk: str
+    reason: str
+    doubt: str  # why the run may miss something though it meets no failure; "" when it may not
+    requests: int  # that it cost; 0: the server was probed before
+
+
 class Warned(SourceEvent, frozen=True, kw_only=True, tag="warned"):
     message: str
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePath
 
+import anyio
 from msgspec import Struct, structs
 
 from harvester.api.assembly import Chosen, Setup, assemble, choose
 from harvester.api.discovery import discover
 from harvester.api.ledger import look_into_ledger
 from harvester.api.ports import Ports
+from harvester.api.probe import KnownServer, known_servers, settle
 from harvester.api.rehearsal import MOST_REQUESTS, Job, Rehearsal, rehearse
 from harvester.api.selection import wanted_of
 from harvester.config.schema import Config
@@ -47,6 +49,9 @@ class PlannedResource(Struct, frozen=True, kw_only=True):
     bytes: int | None  # bodies on the wire; None: not known
     seconds: float | None  # from now until it has ended; None: *requests* is not known
     implied: bool  # not asked for, but needed by another resource
+    doubt: str = ""  # why the run may miss something though it meets no failure; "" when it may not
+    probed: datetime | None = None  # aware UTC, when a probe found what decides the walk; None: none decides, or did yet
+    seen: tuple[str, ...] = ()  # what it found
 
 
 class PlannedSource(Struct, frozen=True, kw_only=True):
@@ -85,7 +90,7 @@ async def plan(
 
     Records are estimated from the provider's own count where its contract has one (one request a resource), else
     from the last finished run. So are requests, their time and their size. What the quota ledger says is spent is
-    spent in the rehearsal too.
+    spent in the rehearsal too. A server without a contract that is not known yet is probed first.
 
     Args:
         offline: send nothing; estimate from earlier runs only.
@@ -102,6 +107,7 @@ async def plan(
         ports.fs.make_directory(PurePath(config.out) / "_harvester", private=True)
         wanted = {each.name: _wanted(each, resources) for each in chosen}
         async with assemble(config, chosen, ports=ports, sink=_silent) as ready:
+            await settle(config, chosen, ready, resources=resources, ports=ports, sink=_silent, stop=anyio.Event())
             for source in ready:
                 try:
                     await _count(source, wanted[source.name], ports, counts)
@@ -165,11 +171,16 @@ class _Draft(Struct, frozen=True):
 
 def _draft(config: Config, chosen: Chosen, wanted: Sequence[Wanted], counts: Counts, ports: Ports) -> _Draft:
     setup = chosen.setup
+    known = known_servers(config, chosen, wanted, ports)
+    wanted = [known[name].follow(item) if (name := item.resource.name) in known else item for item in wanted]
     runs = {item.resource.name: _last_run(config, setup.name, item.resource.dirname, ports) for item in wanted}
     mean = measured([run for run in runs.values() if run is not None])
     return _Draft(
         chosen,
-        tuple(_resource(setup, item, runs[item.resource.name], mean, counts, ports) for item in wanted),
+        tuple(
+            _told(_resource(setup, item, runs[item.resource.name], mean, counts, ports), known.get(item.resource.name))
+            for item in wanted
+        ),
         mean.seconds is not None,
     )
 
@@ -213,6 +224,20 @@ def _resource(
         page_bytes=0 if size is None else round(size),
     )
     return _Drafted(planned, job)
+
+
+def _told(drafted: _Drafted, known: KnownServer | None) -> _Drafted:
+    """*drafted*, with what a probe decided and saw."""
+    if known is None:
+        return drafted
+    planned = structs.replace(
+        drafted.planned,
+        reason=known.strategy.reason,
+        doubt=known.strategy.doubt,
+        probed=known.found.at,
+        seen=tuple(known.decisive()),
+    )
+    return _Drafted(planned, drafted.job)
 
 
 def _rehearse(config: Config, drafts: Sequence[_Draft], ports: Ports, most: int) -> Rehearsal:

@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from harvester.api.assembly import assemble, choose
 from harvester.api.discovery import discover
 from harvester.api.ports import Ports
+from harvester.api.probe import settle
 from harvester.config.schema import Config
 from harvester.contracts import Sink
 from harvester.engine.site import Site
@@ -97,7 +98,8 @@ async def open_session(
             stop=anyio.Event(),
             keys_on_disk=ports.keeps_state,
         )
-        async with assemble(config, chosen, ports=ports, sink=publish) as sources:
+        async with assemble(config, chosen, ports=ports, sink=publish) as ready:
+            sources = await settle(config, chosen, ready, ports=ports, sink=publish, stop=site.stop)
             failure: BaseException | None = None
             async with anyio.create_task_group() as tasks:
                 session = Session(sources, site, tasks)

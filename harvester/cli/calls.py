@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harvester.api.configuration import Config
     from harvester.api.metadata import MetadataReport
     from harvester.api.plan import PlanReport
+    from harvester.api.probe import ProbeReport
     from harvester.api.quota import QuotaReport
     from harvester.api.status import StatusReport
     from harvester.api.verify import VerifyReport
@@ -35,6 +36,7 @@ class Api:
     load_config: Callable[..., Config]
     run: Callable[..., Awaitable[Report]]
     plan: Callable[..., Awaitable[PlanReport]]
+    probe: Callable[..., Awaitable[ProbeReport]]
     verify: Callable[..., Awaitable[VerifyReport]]
     metadata: Callable[..., Awaitable[MetadataReport]]
     status: Callable[..., StatusReport]
@@ -46,6 +48,7 @@ REAL = Api(
     load_config=_loaded("configuration", "load_config"),
     run=_loaded("harvest", "run"),
     plan=_loaded("plan", "plan"),
+    probe=_loaded("probe", "probe"),
     verify=_loaded("verify", "verify"),
     metadata=_loaded("metadata", "metadata"),
     status=_loaded("status", "status"),

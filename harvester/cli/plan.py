@@ -32,6 +32,7 @@ async def plan(
     """Tell which walks a run would make and why, how many requests it needs, and when the quota lets each end.
 
     Providers that can count are asked, one request a resource; the others are estimated from the last finished run.
+    A server without a contract is probed first, if it is not known yet: see harvester probe.
     The times come from a rehearsal: the rules that will decide over each request, with what is already spent of
     every window, on a clock that need not wait.
 
@@ -99,6 +100,11 @@ def _write(planned: PlannedSource, console: Console) -> None:
             safe(item.reason),
         )
     console.print(table)
+    for item in planned.resources:
+        if item.probed is not None:
+            write_line(console, f"{item.resource}: probed {item.probed:%Y-%m-%d %H:%M} UTC: {'; '.join(item.seen)}")
+        if item.doubt:
+            write_line(console, f"{item.resource}: in doubt: {item.doubt}", "yellow")
     if planned.problem:
         write_line(console, f"could not count: {planned.problem}", "yellow")
     write_line(console, _forecast(planned))

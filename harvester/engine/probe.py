@@ -35,6 +35,8 @@ async def interview(
     replies: list[Reply] = []
     began = clock.monotonic()
     asked = 0
+    if source.provider.questions is None:
+        most = 1  # it can be asked for a first page, and nothing else
     while asked < most and (inquiry := script(replies)) is not None:
         request = _request(source, walk, inquiry)
         if request is None:

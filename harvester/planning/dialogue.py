@@ -25,6 +25,7 @@ from harvester.planning.closing import read_instant
 
 HUGE = 10_000  # more than a page ever holds
 SAMPLE = 50  # records, where a few tell enough
+_BEHIND = 10  # of the sample are behind the bound of a filter, if times allow it
 WHOLE = 1_000  # whole records at most, to measure speed with
 MOST_BYTES = 8 << 20  # of a page of whole records
 LONGEST_PAGE = 10.0  # seconds a page may take
@@ -64,7 +65,7 @@ def next_inquiry(replies: Sequence[Reply]) -> Inquiry | None:
                 count=_heard_counting(had),
                 heads_only=takes_heads(had),
             )
-        key = next(key for key in first.keys if key is not None)[0]
+        key = next(key for key in first.keys if key)[0]
         heads = takes_heads(had)
         return Inquiry(name=ONE, key=key, number=first.number_key, size=_few(had), heads_only=heads, dated=dated)
     if first.link is not None and NEXT not in had:
@@ -109,20 +110,21 @@ def takes_heads(had: Mapping[str, Reply]) -> bool:
 
 
 def usable(first: Reply) -> bool:
-    """Whether records have the identity that they are said to have."""
-    return any(key is not None for key in first.keys)
+    """Whether records have an identity, and the one that they are said to have."""
+    return any(first.keys)
 
 
 def bound_of(replies: Sequence[Reply]) -> str | None:
     """A modification time that some of the records seen are behind and others are not; None: no such time was seen.
 
-    Where the newest records came first, not more than half a sample is behind it, so that all of it fits a page.
+    Where the newest records came first, few are behind it, so that a server which ignores it is seen by the others.
     """
     newest = next((reply for reply in replies if reply.inquiry.name == NEWEST and reply.answered), None)
     if newest is not None and falls(newest.times):
         times: list[str] = [time for time in newest.times if time is not None]
-        for place in (SAMPLE // 2, *range(SAMPLE // 2 - 1, 0, -1), *range(SAMPLE // 2 + 1, len(times))):
-            if place < len(times) and when(times[place]) != when(times[place - 1]):
+        few = min(_BEHIND, len(times) // 2)
+        for place in (*range(few, 0, -1), *range(few + 1, len(times))):
+            if when(times[place]) != when(times[place - 1]):
                 behind: str = times[place - 1]
                 return behind
     known: list[str] = [

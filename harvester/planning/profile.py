@@ -14,6 +14,7 @@ from harvester.planning.link_forms import LinkForm, form_of
 
 FORMAT = 1  # of a kept profile; another one is probed anew
 
+_ODD = 0.1  # share of records that an index newer than its records, or a changed clock, may explain
 _STEADY = 0.9  # share of records that must be in their places again: some may have changed in between
 
 
@@ -162,7 +163,7 @@ class _Reading:
         if since is None or bound is None:
             return Heard.UNKNOWN, "no question about it could be asked"
         older = sum(1 for time in since.times if time is not None and (when(time) or bound) < bound)
-        if 2 * older > since.rows:
+        if older > _ODD * since.rows:
             return Heard.IGNORED, f"{older:,} of {since.rows:,} records are older than the bound asked for"
         expected = self._known_behind(since.inquiry.since or "")
         missing = expected - {key for key in since.keys if key is not None}

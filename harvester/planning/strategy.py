@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
-from harvester.model import Budget
+from harvester.model import Budget, Resource
 from harvester.planning.link_forms import LinkForm
 from harvester.planning.profile import Heard, Profile
 from harvester.provider import Provider
@@ -33,19 +33,23 @@ class Strategy(Struct, frozen=True, kw_only=True):
     dated: bool = True  # False: records have no modification time, whatever they are said to have
 
 
-def choose_strategy(provider: Provider, profile: Profile, budget: Budget) -> Strategy:
-    """The walk for a resource with *profile*, of those that *provider* has.
+def choose_strategy(provider: Provider, resource: Resource, profile: Profile, budget: Budget) -> Strategy:
+    """The walk for *resource*, found to be as *profile* says, of those that *provider* has.
 
     Args:
         budget: of the source; decides between the fewest requests and the most at once.
     """
-    walk, reason, doubt = _walk(provider.pagers, profile, budget, provider.full)
+    default = resource.walk or provider.full
+    if provider.questions is None or not resource.key:
+        reason = "its contract fixes it" if provider.questions is None else "records without a key cannot be told apart"
+        return Strategy(walk=default, reason=f"{reason}; this is the provider's own way", closing=provider.closing)
+    walk, reason, doubt = _walk(provider.pagers, profile, budget, default)
     closing, unasked = _closing(provider, profile, walk)
     return Strategy(
         walk=walk,
         reason=reason,
         closing=closing,
-        doubt="; ".join(filter(None, (doubt, unasked))),
+        doubt="; ".join((*filter(None, (doubt, unasked)), PROVE)) if doubt or unasked else "",
         page_size=_page_size(profile, walk),
         dated=profile.dated,
     )
@@ -53,8 +57,11 @@ def choose_strategy(provider: Provider, profile: Profile, budget: Budget) -> Str
 
 def _walk(available: Collection[str], profile: Profile, budget: Budget, default: str) -> tuple[str, str, str]:
     """(walk, reason, doubt)."""
-    # Both send a size, and go by it.
-    ordered = profile.orderby is Heard.HONOURED and profile.top not in {Heard.REFUSED, Heard.IGNORED}
+    if profile.top is Heard.REFUSED:  # all but the chain send a size
+        available = [name for name in available if name not in {KEYSET, OFFSET}]
+    elif profile.top is Heard.IGNORED:  # pages that are larger than asked for do not meet where they should
+        available = [name for name in available if name != OFFSET]
+    ordered = profile.orderby is Heard.HONOURED
     by_value = ordered and profile.filter is Heard.HONOURED and (profile.dated or not profile.number_key)
     by_value = by_value and KEYSET in available
     if not profile.rows:
@@ -68,7 +75,7 @@ def _walk(available: Collection[str], profile: Profile, budget: Budget, default:
         if by_value:
             why = "two reads differ in their order" if profile.steady is False else "its links do not lead on"
             return KEYSET, f"{why}, but it filters and sorts as asked: values cannot be shifted", ""
-        return CHAIN, "there are links and nothing else to go by", f"the order of records is not steady; {PROVE}"
+        return CHAIN, "there are links and nothing else to go by", "the order of records is not steady"
     if profile.link in _SHIFTING:
         return _beside_offsets(available, profile, budget, ordered=ordered, by_value=by_value)
     if by_value:
@@ -79,7 +86,7 @@ def _walk(available: Collection[str], profile: Profile, budget: Budget, default:
     if ordered and OFFSET in available and profile.link is LinkForm.NONE:
         return OFFSET, "there are no next links, but it sorts by key: pages share a record, so that shifts are seen", ""
     if profile.link is LinkForm.NONE:
-        return default, "there is no way on from the first page", f"no next link leads to the other records; {PROVE}"
+        return default, "there is no way on from the first page", "no next link leads to the other records"
     return default, "how its links work could not be found out; this is the provider's own way", ""
 
 
@@ -94,7 +101,7 @@ def _beside_offsets(
     if ordered and OFFSET in available:
         return OFFSET, f"next links hold {held}; sorted by key, pages share a record, so that every shift is seen", ""
     why = "nothing safer can be done here" if ordered else "it does not sort as asked"
-    doubt = f"next links hold {held} and {why}, so rows that shift while it is read are not seen; {PROVE}"
+    doubt = f"next links hold {held} and {why}, so rows that shift while it is read are not seen"
     return CHAIN, f"next links hold {held}, and {why}", doubt
 
 
@@ -104,7 +111,7 @@ def _closing(provider: Provider, profile: Profile, walk: str) -> tuple[str | Non
         return provider.closing, ""
     if profile.filter in {Heard.IGNORED, Heard.REFUSED, Heard.WRONG}:
         said = {Heard.IGNORED: "ignores", Heard.REFUSED: "refuses", Heard.WRONG: "answers wrongly to"}[profile.filter]
-        return None, f"the server {said} $filter, so changes during the run cannot be asked for; {PROVE}"
+        return None, f"the server {said} $filter, so changes during the run cannot be asked for"
     if walk != CHAIN and profile.orderby is Heard.HONOURED and KEYSET in provider.pagers:
         return KEYSET, ""
     return provider.closing, ""
