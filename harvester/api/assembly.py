@@ -110,7 +110,7 @@ def choose(config: Config, names: Sequence[str], resources: Sequence[str], ports
     if resources:
         check_resource_names(resources, {name for setup in setups for name in _configured(setup)})
     for setup in setups:
-        blueprints = blueprints_of(setup.name, setup.section, setup.provider, setup.base_url, resources)
+        blueprints = blueprints_of(setup.name, setup.section, setup.provider, setup.base_url, resources, setup.budget)
         if blueprints:
             credential = secrets.credential(setup.name)
             identity = secrets.identity(setup.name, host_of(setup.origin))

@@ -11,10 +11,12 @@ import msgspec
 from harvester.config.check import check_options, check_resource, check_walks
 from harvester.config.schema import ResourceConfig, SourceConfig
 from harvester.engine.reconcile import Reconcile
-from harvester.engine.source import Blueprint
+from harvester.engine.source import Blueprint, Cutting
 from harvester.errors import ConfigError
-from harvester.model import Resource
+from harvester.model import Budget, Resource
 from harvester.planning.closing import closing_walk
+from harvester.planning.cutting import place, places, rows_left
+from harvester.planning.lanes import useful_lanes
 from harvester.planning.plan import Wanted, full_walks, with_parents
 from harvester.planning.reconcile import listing_walks, repair_walks, ways_of_repair
 from harvester.provider import Provider
@@ -50,9 +52,14 @@ def wanted_of(name: str, section: SourceConfig, provider: Provider, only: Sequen
 
 
 def blueprints_of(
-    name: str, section: SourceConfig, provider: Provider, base_url: str, only: Sequence[str] = ()
+    name: str,
+    section: SourceConfig,
+    provider: Provider,
+    base_url: str,
+    only: Sequence[str] = (),
+    budget: Budget | None = None,
 ) -> tuple[Blueprint, ...]:
-    """What the engine builds source *name* from."""
+    """What the engine builds source *name* from. *budget*: what it keeps to; None: what the provider declares."""
     prints: dict[str, str] = {}
     blueprints = []
     for wanted in wanted_of(name, section, provider, only):
@@ -68,6 +75,7 @@ def blueprints_of(
                 count=provider.count if _countable(wanted) else None,
                 fingerprint=prints[wanted.resource.name],
                 implied=wanted.implied,
+                cutting=_cutting(provider, wanted, budget or provider.budget),
                 reconcile=Reconcile(
                     listings=partial(listing_walks, provider),
                     ways=partial(ways_of_repair, provider),
@@ -77,6 +85,20 @@ def blueprints_of(
             )
         )
     return tuple(blueprints)
+
+
+def _cutting(provider: Provider, wanted: Wanted, budget: Budget) -> Cutting | None:
+    cut = provider.cuts.get(wanted.pager or wanted.resource.walk or provider.full)
+    if cut is None or not (wanted.resource.modified if cut.by_time else wanted.resource.key):
+        return None
+    return Cutting(
+        by_time=cut.by_time,
+        last=cut.last,
+        lanes=partial(useful_lanes, budget),
+        places=partial(places, provider),
+        place=partial(place, provider),
+        rows_left=partial(rows_left, provider),
+    )
 
 
 def fingerprint(provider: Provider, base_url: str, wanted: Wanted, parent: str = "") -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
+from harvester.engine.parts import root_of
 from harvester.model import Phase, Walk
 from harvester.store.commits import Commit
 
@@ -18,16 +19,19 @@ def assign(walks: Sequence[Walk], earlier: Mapping[str, tuple[Commit, ...]]) -> 
         earlier: the commits of every walk of the run, by walk id.
     Returns:
         Walks with commits as they were committed, so that what was begun is finished in the same way. A value that
-        has gone from the parent keeps what was read of it: its walk is among them too, at the end.
+        has gone from the parent keeps what was read of it: its walk is among them too, at the end. Parts that a walk
+        was cut into are not among them; they belong to the one they were cut from.
     """
-    known = {
-        commits[-1].walk.value: commits[-1].walk
-        for commits in earlier.values()
-        if commits and commits[-1].walk.phase is Phase.FULL
-    }
-    taken = {walk.id for walk in known.values()}
+    full = [commits[-1].walk for commits in earlier.values() if commits and commits[-1].walk.phase is Phase.FULL]
+    known = {walk.value: walk for walk in full if not walk.part_of}
+    # A walk may have died when a part was cut off from it, and before it had a commit of its own.
+    names = {walk.value: root_of(walk.id) for walk in full}
+    taken = set(names.values())
     free = (name for index in range(len(walks) + len(taken)) if (name := f"w{index:02d}") not in taken)
     assigned = [
-        known.pop(walk.value) if walk.value in known else structs.replace(walk, id=next(free)) for walk in walks
+        known.pop(walk.value)
+        if walk.value in known
+        else structs.replace(walk, id=names[walk.value] if walk.value in names else next(free))
+        for walk in walks
     ]
     return [*assigned, *known.values()]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 
 import anyio
 
+from harvester.engine.parts import gap, root_of
+from harvester.engine.sharing import Sharing
 from harvester.engine.site import Site
 from harvester.engine.source import Source
 from harvester.engine.worker import Position, WalkWorker, resume
 from harvester.engine.workshop import Workshop
 from harvester.errors import HarvesterError
+from harvester.events import Event, PageFetched
 from harvester.model import Walk
-from harvester.store.commits import Commit, CommitLog
+from harvester.store.commits import Commit, CommitLog, Tally
 
 
 class Crew:
@@ -24,36 +29,156 @@ class Crew:
         self.walks: dict[str, Walk] = {}
         self.positions: dict[str, Position] = {}
         self.logs: dict[str, CommitLog] = {}
+        self.workers: dict[str, WalkWorker] = {}  # under way
+        self._begun: dict[str, tuple[Commit, ...]] = {}  # commits of this attempt that a walk begins with
 
-    async def run(self, walks: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]]) -> bool:
-        """Run *walks*, a few at a time. True: all have ended. The first failure is raised after the others stopped."""
+    async def run(
+        self,
+        walks: Sequence[Walk],
+        shop: Workshop,
+        earlier: Mapping[str, tuple[Commit, ...]],
+        sharing: Sharing | None = None,
+    ) -> bool:
+        """Run *walks*, a few at a time. True: all have ended. The first failure is raised after the others stopped.
+
+        *sharing*: may cut them into parts, before and while they run.
+        """
+        parts = walks if sharing is None else [part for walk in walks for part in await sharing.begin(walk, earlier)]
         failures: list[HarvesterError] = []
         ended: list[bool] = []
         limiter = anyio.CapacityLimiter(self._source.workers)
+        started = 0
+
+        def watch(event: Event) -> None:
+            shop.sink(event)
+            if sharing is not None and isinstance(event, PageFetched):
+                sharing.look()
+
+        watched = shop if sharing is None else replace(shop, sink=watch)
 
         async def one(walk: Walk) -> None:
-            async with limiter:
-                if shop.stop.is_set() or failures:
-                    ended.append(False)
-                    return
-                self.walks[walk.id] = walk
-                pager = self._source.provider.pager(walk.pager)
-                position = resume(walk, pager.first(walk), earlier.get(walk.id, ()))
-                self.positions[walk.id] = position
-                log = self.logs.get(walk.id) or CommitLog(self._site.fs, self._directory, walk.id, self._site.rng)
-                self.logs[walk.id] = log
-                try:
-                    ended.append(await WalkWorker(walk, shop, log, position).run())
-                except HarvesterError as error:
-                    failures.append(error)
+            try:
+                async with limiter:
+                    ended.append(not (shop.stop.is_set() or failures) and await self._work(walk, watched, earlier))
+            except HarvesterError as error:
+                failures.append(error)
+            finally:
+                if sharing is not None:
+                    sharing.look()
+
+        async def share(sharing: Sharing) -> None:
+            try:
+                await sharing.run(start, lambda: len(ended) + len(failures) == started)
+            except HarvesterError as error:
+                failures.append(error)
 
         async with anyio.create_task_group() as tasks:
-            for walk in walks:
+
+            def start(walk: Walk) -> None:
+                nonlocal started
+                started += 1
+                self.walks[walk.id] = walk
                 tasks.start_soon(one, walk)
+
+            for part in parts:
+                start(part)
+            if sharing is not None and started:
+                tasks.start_soon(share, sharing)
         if failures:
             raise failures[0]
         return all(ended)
 
+    async def _work(self, walk: Walk, shop: Workshop, earlier: Mapping[str, tuple[Commit, ...]]) -> bool:
+        pager = self._source.provider.pager(walk.pager)
+        commits = self._begun.get(walk.id) or earlier.get(walk.id, ())
+        position = resume(walk, pager.first(walk), commits)
+        self.positions[walk.id] = position
+        worker = WalkWorker(walk, shop, self._log(walk), position)
+        self.workers[walk.id] = worker
+        try:
+            return await worker.run()
+        finally:
+            del self.workers[walk.id]
+
+    # -------------------------------------------------------------- parts
+
+    async def found(self, walk: Walk, shop: Workshop, *, anchor: str | None, expected: int | None) -> None:
+        """Make *walk* durable before it is begun: a commit with nothing but its first request.
+
+        Args:
+            anchor: of the walk it is cut from, None: its own first page will tell. *expected*: likewise.
+        """
+        cursor = (self._source.provider.pager(walk.pager).first(walk),)
+        commit = await self._append(
+            walk, shop, cursor=cursor, done=False, tally=Tally(), anchor=anchor, expected=expected
+        )
+        self._begun[walk.id] = (commit,)
+
+    async def move_end(self, walk: Walk, shop: Workshop, commits: tuple[Commit, ...]) -> None:
+        """Make an earlier end of *walk*, which stands where *commits* say, durable."""
+        if not commits:
+            await self.found(walk, shop, anchor=None, expected=None)
+            return
+        last = commits[-1]
+        commit = await self._append(
+            walk,
+            shop,
+            cursor=last.cursor,
+            done=last.done,
+            tally=last.tally,
+            watermark=last.watermark,
+            anchor=last.anchor,
+            expected=last.expected,
+        )
+        self._begun[walk.id] = (*commits, commit)
+
+    async def narrow(self, worker: WalkWorker, walk: Walk) -> None:
+        """Give a running walk an earlier end, durably: it goes on as *walk*."""
+        self.walks[walk.id] = walk
+        await worker.narrow(walk)
+
+    def family(self, root: str) -> tuple[Walk, ...]:
+        """The parts of *root*, itself included, as far as they were begun or founded."""
+        founded = {name: commits[-1].walk for name, commits in self._begun.items()}
+        known = founded | self.walks
+        return tuple(walk for name, walk in sorted(known.items()) if root_of(name) == root)
+
+    # -------------------------------------------------------------- together
+
+    def gaps(self, roots: Sequence[Walk]) -> str:
+        """What the parts of *roots* leave out or read twice, in words; "": they are exactly the whole."""
+        for root in roots:
+            family = self.family(root.id)
+            if len(family) > 1 and (found := gap(family, self.anchor(root.id))):
+                return f"{found} ({root.value})" if root.value is not None else found
+        return ""
+
+    def anchor(self, root: str) -> str | None:
+        """The earliest anchor of the parts of *root*: what changed since is the closing delta's."""
+        return min((p.anchor for p in self._of(root) if p.anchor is not None), default=None)
+
+    def reached(self, root: str) -> str | None:
+        """The instant at which the last of its parts ended, told like the anchor; None: not in this attempt."""
+        return max((p.reached for p in self._of(root) if p.reached is not None), default=None)
+
+    def _of(self, root: str) -> list[Position]:
+        return [position for name, position in self.positions.items() if root_of(name) == root]
+
     def total(self, field: str) -> int:
         """The sum of one number of the ``Tally`` of every walk."""
         return sum(getattr(position.tally, field) for position in self.positions.values())
+
+    # -------------------------------------------------------------- small things
+
+    def _log(self, walk: Walk) -> CommitLog:
+        log = self.logs.get(walk.id)
+        if log is None:
+            log = self.logs[walk.id] = CommitLog(self._site.fs, self._directory, walk.id, self._site.rng)
+        return log
+
+    async def _append(self, walk: Walk, shop: Workshop, **fields: object) -> Commit:
+        log = self._log(walk)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._site.executor,
+            lambda: log.append(walk=walk, at=shop.clock.now(), fingerprint=shop.fingerprint, add=(), **fields),  # type: ignore[arg-type]
+        )

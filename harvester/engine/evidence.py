@@ -18,6 +18,7 @@ from harvester.model import PageRequest, Phase, Walk
 from harvester.store.layout import ShardKind, data_kind
 from harvester.store.manifest import Gap, KeyDigest, Manifest, SweepEvidence, WalkEvidence
 from harvester.store.shards import ShardEntry
+from harvester.store.splits import Sketches
 
 
 class Evidence:
@@ -27,6 +28,7 @@ class Evidence:
         transport: of the run, so that its questions are counted as the run's requests.
         crew: its walks.
         digest: of the keys that its sieve let through.
+        sketches: of the same records.
     """
 
     def __init__(
@@ -38,10 +40,11 @@ class Evidence:
         transport: Transport,
         crew: Crew,
         digest: KeyDigest,
+        sketches: Sketches,
     ) -> None:
         self._source, self._blueprint, self._site, self._run = source, blueprint, site, run
         self.resource = blueprint.resource
-        self._transport, self._crew, self._digest = transport, crew, digest
+        self._transport, self._crew, self._digest, self._sketches = transport, crew, digest, sketches
         self.count_after: int | None = None
         self.claimed = 0  # records that the provider counts at least, by its last word
         self._missing: int | None = None  # of them, by the count; None: none, or nobody can tell
@@ -132,6 +135,7 @@ class Evidence:
             quarantined=self._crew.total("quarantined"),
             tombstones=0,
             walks=tuple(self._walk(name, walk) for name, walk in sorted(self._crew.walks.items())),
+            splits=self._sketches.splits() if self.resource.key else (),
             gaps=(self._gaps or (Gap(cause=reason, missing=self._missing),)) if reason else (),
             sweep=self._sweep,
             shards=tuple(shards),
@@ -146,6 +150,10 @@ class Evidence:
             value=walk.value,
             pager=walk.pager,
             since=walk.since,
+            until=walk.until,
+            above=walk.above,
+            below=walk.below,
+            undated=walk.undated,
             anchor=position.anchor,
             watermark=position.watermark,
             requests=tally.requests,

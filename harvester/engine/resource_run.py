@@ -19,8 +19,10 @@ from harvester.engine.crew import Crew
 from harvester.engine.evidence import Evidence
 from harvester.engine.holdings import Holdings
 from harvester.engine.intake import stamp_of
+from harvester.engine.parts import whole
 from harvester.engine.proof import LETTERS, prove
 from harvester.engine.quarantine import Quarantine
+from harvester.engine.sharing import Sharing
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
@@ -33,8 +35,9 @@ from harvester.store import layout
 from harvester.store.commits import Commit, CommitLog
 from harvester.store.keys import SeenKeys
 from harvester.store.manifest import KeyDigest, Manifest, read_manifest, write_manifest
-from harvester.store.runs import tidy
+from harvester.store.runs import find_runs, tidy
 from harvester.store.shards import read_lines
+from harvester.store.splits import Sketches, Splits
 
 T = TypeVar("T")
 
@@ -55,7 +58,10 @@ class ResourceRun:
         self._crew = Crew(source, site, self.directory)
         self._digest = KeyDigest()
         self._started: datetime = site.clock.now()
-        self._evidence = Evidence(source, blueprint, site, run, self._transport, self._crew, self._digest)
+        self._sketches = Sketches()
+        self._evidence = Evidence(
+            source, blueprint, site, run, self._transport, self._crew, self._digest, self._sketches
+        )
         self._clocked = site.clock.monotonic()
 
     async def run(self, values: Sequence[str] | None, doubt: str = "") -> Outcome:
@@ -105,7 +111,7 @@ class ResourceRun:
             for commits in earlier.values():
                 self._requests += commits[-1].tally.requests
                 await self._in_thread(self._remember, shop, commits)
-            if not await self._crew.run(walks, shop, earlier):
+            if not await self._crew.run(walks, shop, earlier, await self._sharing(shop)):
                 return self._conclude("interrupted", "stopped; run the same command again to go on")
             reason, unasked = "", self._blueprint.doubt
             for letter, following in zip(_CLOSING_ROUNDS, f"{_CLOSING_ROUNDS[1:]}-", strict=True):
@@ -130,7 +136,7 @@ class ResourceRun:
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
                 self._evidence.take(proven)
                 reason, unasked = proven.settle(reason, unasked)
-            reason = doubt or unasked or reason
+            reason = self._crew.gaps(walks) or doubt or unasked or reason
             quarantined = self._crew.total("quarantined")
             if quarantined:
                 reason = reason or f"{quarantined:,} records could not be taken; they are in the quarantine shards"
@@ -138,9 +144,27 @@ class ResourceRun:
         return self._conclude("incomplete" if reason else "complete", reason)
 
     def _close(self, walk: Walk, letter: str) -> Walk | None:
-        position = self._crew.positions[walk.id]
-        closing = self._blueprint.close(walk, position.anchor, position.reached)
+        crew = self._crew
+        if len(crew.family(walk.id)) > 1:
+            walk = whole(walk)
+        closing = self._blueprint.close(walk, crew.anchor(walk.id), crew.reached(walk.id))
         return msgspec.structs.replace(closing, id=f"{letter}{walk.id[1:]}") if closing is not None else None
+
+    async def _sharing(self, shop: Workshop) -> Sharing | None:
+        """What cuts the walks into parts, by what the last run learned; None: they stay whole."""
+        cutting = self._blueprint.cutting
+        if cutting is None:
+            return None
+        return Sharing(self._crew, shop, cutting, await self._in_thread(self._learned))
+
+    def _learned(self) -> tuple[Splits, ...]:
+        """What the last full run learned of the sizes of its parts; (): there was none."""
+        fs = self._site.fs
+        for run in reversed(find_runs(fs, self._site.out, self._source.name, self._resource.dirname)):
+            manifest = read_manifest(fs, run.path) if run.finished else None
+            if manifest is not None and manifest.mode == Phase.FULL:
+                return manifest.splits
+        return ()
 
     # -------------------------------------------------------------- what an earlier attempt left
 
@@ -265,7 +289,7 @@ class ResourceRun:
             shard_bytes=site.shard_bytes,
             commit_seconds=site.commit_seconds,
             fingerprint=self._blueprint.fingerprint,
-            sieve=Sieve(self._resource, seen, self._digest, holdings),
+            sieve=Sieve(self._resource, seen, self._digest, holdings, self._sketches),
             stop=site.stop,
             quarantine=Quarantine(),
             count=self._blueprint.count,

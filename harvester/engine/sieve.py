@@ -14,6 +14,7 @@ from harvester.engine.reader import Fetched
 from harvester.model import Rejected, Resource, Walk
 from harvester.store.keys import SeenKeys, fingerprint, identity
 from harvester.store.manifest import KeyDigest
+from harvester.store.splits import Sketches
 
 
 class Sifted(Struct, frozen=True, kw_only=True):
@@ -38,9 +39,18 @@ class Sieve:
     tells two equal records apart.
     """
 
-    def __init__(self, resource: Resource, seen: SeenKeys, digest: KeyDigest, witness: Witness | None = None) -> None:
-        """*witness*: is told of every record with a key that is let through or held already."""
+    def __init__(
+        self,
+        resource: Resource,
+        seen: SeenKeys,
+        digest: KeyDigest,
+        witness: Witness | None = None,
+        sketches: Sketches | None = None,
+    ) -> None:
+        """*witness*: is told of every record with a key that is let through or held already; *sketches*: of the first
+        version of each key."""
         self._resource, self._seen, self._digest, self._witness = resource, seen, digest, witness
+        self._sketches = sketches or Sketches()
 
     def sift(self, walk: Walk, pager: Pager, fetched: Fetched) -> Sifted:
         """Decide on *fetched*, and remember what is kept.
@@ -107,9 +117,15 @@ class Sieve:
         novelty = self._seen.admit(names, prints, versions, walk.value or "")
         if novelty is None:
             self._digest.add_prints(prints)
+            self._sketches.of(walk.value).add(prints, keys, [columns.times[index] for index in chosen])
             return keep, 0
         keep = [True] * len(records) if keep is None else keep
-        self._digest.add_prints([mark for mark, each in zip(prints, novelty, strict=True) if each.is_new_key])
+        new = [place for place, each in enumerate(novelty) if each.is_new_key]
+        prints = [prints[place] for place in new]
+        self._digest.add_prints(prints)
+        self._sketches.of(walk.value).add(
+            prints, [keys[place] for place in new], [columns.times[chosen[place]] for place in new]
+        )
         held = [index for index, each in zip(chosen, novelty, strict=True) if not each.is_new_version]
         for index in held:
             keep[index] = False

@@ -10,7 +10,22 @@ from harvester.contracts import Sink, Transport
 from harvester.engine.reconcile import Reconcile
 from harvester.model import PageRequest, Resource, Walk
 from harvester.provider import Provider
+from harvester.store.splits import Splits
 from harvester.wire.origin import Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutting:
+    """How the full walks of a resource are cut into parts. The functions are pure and come from the planner."""
+
+    by_time: bool  # into windows of time; False: into ranges of keys
+    last: Callable[[Walk], PageRequest] | None  # asks for the record that comes last; None: there is no way
+    lanes: Callable[[float], int]  # from the pages that are still to come: how many walks are of use
+    # Of the whole walk, by what the last run learned, for so many parts, with the end of the last (None: open).
+    places: Callable[[Walk, Splits, int, str | None], tuple[str, ...]]
+    # From the walk, the order value it has reached, its end (None: open) and what was learned. None: nowhere.
+    place: Callable[[Walk, str, str | None, Splits | None], str | None]
+    rows_left: Callable[[Walk, str, str | None, Splits], float]  # from the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +39,7 @@ class Blueprint:
     count: Callable[[Walk], PageRequest] | None  # asks only how many there are; None: the provider cannot say
     fingerprint: str  # of everything that decides which records belong to the run
     implied: bool = False
+    cutting: Cutting | None = None  # None: its walks stay whole
     reconcile: Reconcile | None = None  # None: its keys cannot be listed
     doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not
 

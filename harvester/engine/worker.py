@@ -41,6 +41,7 @@ class Position:
     reached: str | None = None  # instant of the last page, told like the anchor; None: no page in this attempt
     last: Head | None = None  # of the last record that came; None: none came in this attempt
     left: int | None = None  # records that are still to come, by the server's last word; None: it did not say
+    rows: int = 0  # records of the last page
     proven: bool = False  # nothing can be behind the last page; False also when that is not known
     number: int = 0  # of the last commit
     shards: int = 0  # written so far
@@ -63,6 +64,7 @@ class Position:
             self.left = page.count
         if self.left is not None:
             self.left = max(0, self.left - len(page.records))
+        self.rows = len(page.records)
 
     def copy(self) -> Position:
         """The same position, to be moved on trial."""
@@ -117,8 +119,9 @@ class WalkWorker:
         self._committed_at = shop.clock.monotonic()
         self._dirty = False
         self._timed_failure: HarvesterError | None = None
-        # What a closing walk brings is no part of the whole, and what was cut off is counted where it came from.
-        self._count_told = walk.phase is not Phase.FULL or bool(walk.part_of)
+        # What a closing walk brings is no part of the whole, and what a part brings is not the whole.
+        cut = bool(walk.part_of) or walk.below is not None or walk.until is not None
+        self._count_told = walk.phase is not Phase.FULL or cut
         self._reader: Reader | None = None
         self._abandoned = False
 

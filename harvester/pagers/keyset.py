@@ -62,6 +62,16 @@ class KeysetPager:
     def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
         return delivered(read_position(request.state, self._start(walk)), self._rows(walk, page, heads))
 
+    def last(self, walk: Walk) -> PageRequest:
+        """The record that comes last in the order of *walk*: where parts of it may end."""
+        query = (
+            ("$filter", self.dialect.filter(walk)),
+            ("$orderby", f"{self._order(walk)[0]} desc"),
+            ("$select", selected(walk)),
+            ("$top", "1"),
+        )
+        return PageRequest(url=with_query(collection(walk), query), size=1)
+
     def _ask(self, walk: Walk, position: Position, size: int) -> PageRequest:
         top = max(size, 2) if position.op == EQ else size  # in a tie: the seam and at least one more
         url = with_query(

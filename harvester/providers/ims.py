@@ -12,7 +12,7 @@ from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
 from harvester.pagers.questions import ODataQuestions
 from harvester.pagers.skip import SkipPager
-from harvester.provider import KeyListing, Provider
+from harvester.provider import Cut, KeyListing, Provider
 
 PAGE_SIZE = 5000  # the maximum; left out, 100 rows come and look like a small data set (contract, section 5)
 DEFAULT_WAIT = 60.0  # seconds after a 429 that names no wait (section 6)
@@ -61,6 +61,11 @@ def _per_database(name: str, *key: str) -> Resource:
     return Resource(name=name, path=f"v1/{name}", key=key, modified="ModificationTimestamp", per_value=_DATABASE)
 
 
+_BY_KEY = KeysetPager(
+    dialect=_DIALECT, page_size=PAGE_SIZE, by="key", numbers=frozenset({"MLSID"}), short_page_ends=True
+)
+_BY_TIME = KeysetPager(dialect=_DIALECT, page_size=PAGE_SIZE, short_page_ends=True)
+
 PROVIDER = Provider(
     name="ims",
     title="IMS (restats)",
@@ -80,11 +85,13 @@ PROVIDER = Provider(
     pagers={
         # Pages by offset, many in flight; there is no total, so only a few are asked for in advance (section 5).
         "offset": SkipPager(dialect=_DIALECT, page_size=PAGE_SIZE),
-        "keyset": KeysetPager(
-            dialect=_DIALECT, page_size=PAGE_SIZE, by="key", numbers=frozenset({"MLSID"}), short_page_ends=True
-        ),
-        "changes": KeysetPager(dialect=_DIALECT, page_size=PAGE_SIZE, short_page_ends=True),
+        "keyset": _BY_KEY,
+        "changes": _BY_TIME,
+        # The same side by side: ranges of the key, or windows of the modification time (section 5).
+        "ranges": _BY_KEY,
+        "windows": _BY_TIME,
     },
+    cuts={"ranges": Cut(by_time=False, last=_BY_KEY.last), "windows": Cut(by_time=True, last=_BY_TIME.last)},
     full="keyset",
     closing="changes",
     listing=KeyListing(times=False),  # section 4: the key fields

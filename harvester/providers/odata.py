@@ -20,7 +20,7 @@ from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
 from harvester.pagers.questions import ODataQuestions
 from harvester.pagers.skip import SkipPager
-from harvester.provider import Provider
+from harvester.provider import Cut, Provider
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,9 @@ def beyond(walk: Walk, number: int) -> PageRequest:
     return PageRequest(url=with_query(collection(walk), query), size=1)
 
 
+_BY_TIME = KeysetPager(dialect=ODataDialect(), page_size=1000, count=True)
+_BY_KEY = KeysetPager(dialect=ODataDialect(), page_size=1000, by="key", count=True)
+
 PROVIDER = Provider(
     name="odata",
     title="RESO Web API (any server)",
@@ -86,7 +89,11 @@ PROVIDER = Provider(
         "offset": SkipPager(page_size=1000, may_count=True),
         # For servers whose links hold a $skip over an order that changes: a keyset cannot lose rows to it.
         "keyset": KeysetPager(dialect=ODataDialect(), page_size=1000),
+        # Several of it side by side, where the server filters and orders by time, or by key, and counts.
+        "windows": _BY_TIME,
+        "ranges": _BY_KEY,
     },
+    cuts={"windows": Cut(by_time=True, last=_BY_TIME.last), "ranges": Cut(by_time=False, last=_BY_KEY.last)},
     full="chain",
     closing="chain",
     overlap=300.0,

@@ -14,6 +14,7 @@ from harvester.store.documents import encode_document, read_document
 from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import PART, data_kind, manifest_path
 from harvester.store.shardfile import ShardEntry
+from harvester.store.splits import Splits
 
 FORMAT = 1
 _FORMATS = frozenset({FORMAT})
@@ -39,7 +40,11 @@ class WalkEvidence(Struct, frozen=True, kw_only=True):
     duplicates: int
     wire_bytes: int = 0  # bodies as they came over the wire
     seconds: float = 0.0  # of its requests from sending to the last byte, summed; 0 with *wire_bytes* 0: not measured
-    since: str | None = None  # lower bound of a delta
+    since: str | None = None  # lower bound of a delta or window, inclusive; None: open
+    until: str | None = None  # its upper bound, exclusive
+    above: str | None = None  # lower bound of a range of keys, inclusive; None: open
+    below: str | None = None  # its upper bound, exclusive
+    undated: bool = False  # only the records without a modification time
     anchor: str | None = None  # instant before its first request, the provider's text
     watermark: str | None = None  # largest modification time it met, the provider's text
 
@@ -97,6 +102,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     quarantined: int = 0  # lines of all ``quarantine`` shards
     tombstones: int = 0  # lines of all ``deleted`` shards
     walks: tuple[WalkEvidence, ...] = ()
+    splits: tuple[Splits, ...] = ()  # where the next run may cut its walks; (): the records have no keys
     gaps: tuple[Gap, ...] = ()  # () when complete
     sweep: SweepEvidence | None = None  # None: none was made
     shards: tuple[ShardEntry, ...]

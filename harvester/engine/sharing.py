@@ -1,0 +1,201 @@
+"""Several walks for one resource: cut at the start by what the last run learned, and again when somebody is idle.
+
+The order in which a cut becomes durable: first the part that is cut off, as a commit that holds nothing but its first
+request; then the earlier end of the walk it is cut from. A crash between the two leaves both with the rest, which the
+next attempt mends (``parts.mend``) before anything is read. The other way round it would leave the rest with nobody.
+Until the earlier end is durable the new part is not begun, so no part is ever cut again before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+from msgspec.structs import replace
+
+from harvester.decode.heads import HeadReader
+from harvester.engine.ask import ask, find_anchor
+from harvester.engine.balance import LEAST_PAGES, Stand, choose
+from harvester.engine.parts import ending_at, lower, mend, part_id, root_of, upper
+from harvester.engine.source import Cutting
+from harvester.engine.stopping import unless_stopped
+from harvester.engine.workshop import Workshop
+from harvester.errors import ProtocolError, ResourceRefused
+from harvester.model import Head, PageRequest, Phase, Walk
+from harvester.store.commits import Commit
+from harvester.store.splits import Splits
+
+if TYPE_CHECKING:
+    from harvester.engine.crew import Crew
+    from harvester.engine.worker import WalkWorker
+
+Earlier = Mapping[str, tuple[Commit, ...]]
+
+
+class Sharing:
+    """Decides which walks there are. Only ``Crew`` runs them.
+
+    Args:
+        learned: by the last run, of each value of the parent (None: there is no parent).
+    """
+
+    def __init__(self, crew: Crew, shop: Workshop, cutting: Cutting, learned: Sequence[Splits]) -> None:
+        self._crew, self._shop, self._cutting = crew, shop, cutting
+        self._learned = {splits.value: splits for splits in learned}
+        self._news = anyio.Event()
+        self._last: dict[str, str | None] = {}  # order value of the last record there is, by root
+        self._whole: set[str] = set()  # walks that cannot be cut any more
+        self._pages = 0.0
+        self._since_cut: dict[str, int] = {}  # requests of a walk when it was cut
+
+    # -------------------------------------------------------------- the start
+
+    async def begin(self, root: Walk, earlier: Earlier) -> tuple[Walk, ...]:
+        """The walks that read *root*: those of an earlier attempt, or new ones where it is known how to cut it."""
+        if root.phase is not Phase.FULL:
+            return (root,)
+        others = [commits[-1].walk for name, commits in earlier.items() if root_of(name) == root.id and name != root.id]
+        if not others:
+            return (root,) if root.id in earlier else await self._cut_at_once(root)
+        walks = (root, *others)
+        mended = mend(walks)
+        for old, new in zip(walks, mended, strict=True):
+            if new != old:
+                await self._crew.move_end(new, self._shop, earlier.get(new.id, ()))
+        return mended
+
+    async def _cut_at_once(self, root: Walk) -> tuple[Walk, ...]:
+        shop, cutting = self._shop, self._cutting
+        learned = self._learned.get(root.value)
+        size = shop.source.provider.pager(root.pager).first(root).size
+        if learned is None or not size:
+            return (root,)
+        pages = learned.records / size
+        number = min(cutting.lanes(pages), int(pages / LEAST_PAGES))
+        if number < 2:
+            return (root,)
+        anchor, stopped = await unless_stopped(shop.stop, lambda: find_anchor(shop.source, shop.transport, root))
+        end = anchor if cutting.by_time and shop.source.provider.closing is not None else None
+        places = cutting.places(root, learned, number, end)
+        if stopped or not places:
+            return (root,)
+        ends = (*places[1:], end)
+        ids: list[str] = []
+        parts = []
+        for at, until in zip(places, ends, strict=True):
+            ids.append(part_id(root.id, ids))
+            parts.append(self._part(root, ids[-1], at, until))
+        if cutting.by_time:
+            parts.append(replace(root, id=part_id(root.id, ids), part_of=root.id, undated=True))
+        first = ending_at(root, places[0], by_time=cutting.by_time)
+        # From behind, so that what is durable is always the rest from some place on.
+        for part in (*reversed(parts), first):
+            await self._crew.found(part, shop, anchor=anchor, expected=None)
+        return (first, *parts)
+
+    # -------------------------------------------------------------- on the way
+
+    def look(self) -> None:
+        """Something has changed: a page came, or a walk has ended."""
+        self._news.set()
+
+    async def run(self, start: Callable[[Walk], None], is_over: Callable[[], bool]) -> None:
+        """Cut walks until *is_over*; *start* begins a new one."""
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            if is_over():
+                return
+            while (worker := self._fattest()) is not None:
+                for part in await self._cut(worker):
+                    start(part)
+
+    def _fattest(self) -> WalkWorker | None:
+        if self._shop.stop.is_set():
+            return None
+        workers = self._crew.workers
+        stands = [self._stand(worker) for worker in workers.values()]
+        # The most there ever was to do: near the end it would all fit into a window that is in fact full. Where
+        # nobody can say how much there is, as if the quota allowed it all.
+        self._pages = max(self._pages, sum(stand.left or 0.0 for stand in stands))
+        chosen = choose(stands, self._cutting.lanes(self._pages))
+        return None if chosen is None else workers[chosen]
+
+    def _stand(self, worker: WalkWorker) -> Stand:
+        walk, position = worker.walk, worker.position
+        tally = position.tally
+        since = tally.requests - self._since_cut.get(walk.id, 0)
+        reached = self._value(position.last)
+        if reached is None or walk.undated or walk.id in self._whole or not since:
+            return Stand(walk=walk.id, left=0.0, pages=0, full=False)
+        rows: float | None = position.left
+        learned = self._learned.get(walk.value)
+        if rows is None and learned is not None:
+            rows = self._cutting.rows_left(walk, reached, upper(walk), learned)
+        size = max(1.0, (tally.records + tally.duplicates) / tally.requests)
+        return Stand(walk=walk.id, left=None if rows is None else rows / size, pages=since, full=position.rows >= size)
+
+    async def _cut(self, worker: WalkWorker) -> tuple[Walk, ...]:
+        """Cut the rest of a walk in two. Returns the new parts; () when it cannot be cut."""
+        shop, crew, cutting = self._shop, self._crew, self._cutting
+        walk, position = worker.walk, worker.position
+        reached = self._value(position.last)
+        end = upper(walk)
+        learned = self._learned.get(walk.value)
+        at = cutting.place(walk, reached, end, learned) if reached is not None else None
+        if at is None and end is None and reached is not None:
+            at = cutting.place(walk, reached, await self._last_of(walk), learned)
+        if at is None or at == lower(walk) or walk is not worker.walk:
+            self._whole.add(walk.id)
+            return ()
+        if end is None and cutting.by_time and shop.source.provider.closing is not None:
+            end = position.anchor  # what changes later is the closing delta's
+        family = crew.family(root_of(walk.id))
+        ids = [each.id for each in family]
+        parts = [self._part(walk, part_id(root_of(walk.id), ids), at, end)]
+        if cutting.by_time and not any(each.undated for each in family):
+            name = part_id(root_of(walk.id), [*ids, parts[0].id])
+            parts.append(replace(walk, id=name, part_of=walk.id, undated=True, since=None, until=None))
+        expected = None if position.expected is None else 0  # it was counted with the walk
+        for part in reversed(parts):
+            await crew.found(part, shop, anchor=position.anchor, expected=expected)
+        await crew.narrow(worker, ending_at(walk, at, by_time=cutting.by_time))
+        if position.left is not None:
+            position.left //= 2  # until its next page tells
+        self._since_cut[walk.id] = position.tally.requests
+        return tuple(parts)
+
+    def _part(self, walk: Walk, name: str, low: str, high: str | None) -> Walk:
+        if self._cutting.by_time:
+            return replace(walk, id=name, part_of=walk.id, since=low, until=high)
+        return replace(walk, id=name, part_of=walk.id, above=low, below=high)
+
+    async def _last_of(self, walk: Walk) -> str | None:
+        """The order value of the last record of the resource; asked for once a root. None: it cannot be had."""
+        root = root_of(walk.id)
+        if root not in self._last:
+            self._last[root] = None
+            if self._cutting.last is not None:
+                found, _ = await unless_stopped(self._shop.stop, lambda: self._ask_last(walk))
+                self._last[root] = found
+        return self._last[root]
+
+    async def _ask_last(self, walk: Walk) -> str | None:
+        shop = self._shop
+        request: PageRequest | None = self._cutting.last(walk) if self._cutting.last is not None else None
+        if request is None:
+            return None
+        try:
+            page = await ask(shop.source, shop.transport, walk, request)
+        except (ResourceRefused, ProtocolError):
+            return None  # a hint that is not had: the walk stays whole
+        read = HeadReader(walk.resource).read
+        return next((value for record in page.records if (value := self._value(read(record))) is not None), None)
+
+    def _value(self, head: Head | None) -> str | None:
+        if head is None:
+            return None
+        if self._cutting.by_time:
+            return head.modified
+        return head.key[0] if head.key is not None else None
