@@ -43,6 +43,8 @@ async def sandbox(
     identity_port: int = 0,
     time_scale: float = 1.0,
     mutate: float = 0.0,
+    webhooks: str = "",
+    webhook_secret: str = "",
     server: list[str] | None = None,
     faults: Path | None = None,
     write_config: Path | None = None,
@@ -77,6 +79,10 @@ async def sandbox(
         makes quota windows so many times shorter, for demonstrations.
     mutate
         rows changed every second while it serves.
+    webhooks
+        an address that changes are posted to, as Centris does; some twice, in no order to rely on.
+    webhook_secret
+        signs these posts (Standard Webhooks): base64, with or without whsec_ in front.
     server
         also serve an OData server of no particular provider, with oddities: plain, or words such as
         links-offset,cap-100,ignores-filter; can be given several times. A wrong word lists all there are.
@@ -93,6 +99,8 @@ async def sandbox(
             records=records,
             time_scale=time_scale,
             mutate=mutate,
+            webhooks=webhooks,
+            webhook_secret=webhook_secret,
             clock=context.ports.clock,
             options={"odata_server": {"servers": server}} if server else {},
         )

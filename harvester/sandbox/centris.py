@@ -24,6 +24,7 @@ from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
 from harvester.sandbox.stamps import instant_at, stamp
 from harvester.sandbox.tokens import Tokens, bearer
+from harvester.sandbox.webhooks import Change, no_changes
 
 _ROOT = "v1/odata/"
 _CLIENT = ("centris-demo", "centris-demo-secret")
@@ -72,7 +73,8 @@ class CentrisSimulator:
         self._tokens = Tokens(settings.rng(self.name, "tokens"), issuer="accounts", lifetime=options.expires_in)
         self._data = CentrisData(settings)
         self._presenter = Presenter(self._data, seed=settings.seed)
-        self._changes = settings.rng(self.name, "changes")
+        self._rng = settings.rng(self.name, "changes")
+        self.changes = no_changes()
         self._reset = (-1.0, "")  # of the long window: when, and as it was told
 
     def answer(self, ask: Ask) -> Answer:
@@ -125,8 +127,13 @@ class CentrisSimulator:
 
     def mutate(self, count: int) -> None:
         for _ in range(count):
-            resource = self._changes.choices(("Property", "Member", "Office", "OpenHouse"), (14, 3, 1, 2))[0]
-            self._data.mutate(resource, self._changes, self._settings.clock.now())
+            resource = self._rng.choices(("Property", "Member", "Office", "OpenHouse"), (14, 3, 1, 2))[0]
+            key = self._data.mutate(resource, self._rng, self._settings.clock.now())
+            self.changes.append(Change(resource, key))
+
+    def entity_path(self, change: Change) -> str:
+        key = quote(change.key.replace("'", "''"), safe="")
+        return f"{_ROOT}{change.resource}('{key}')"
 
     def expire_tokens(self) -> None:
         self._tokens.expire_all()

@@ -72,8 +72,8 @@ class CentrisData:
     def row(self, resource: str, key: str) -> Row | None:
         return self.collection(resource).table.get(key)
 
-    def mutate(self, resource: str, rng: Random, now: datetime) -> None:
-        """Change one row; photos come and go with their listing."""
+    def mutate(self, resource: str, rng: Random, now: datetime) -> str:
+        """Change one row; photos come and go with their listing. Returns its key."""
         table = self.collection(resource).table
         instant = instant_at(now) + int(rng.random() * 10) * 100  # the seventh digit
 
@@ -98,6 +98,7 @@ class CentrisData:
                     media.put(photo)
                 else:
                     media.remove(photo.key)
+        return row.key
 
     def _table(self, resource: str) -> Table:
         if resource == "Media":

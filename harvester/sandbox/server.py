@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -17,9 +17,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from harvester.contracts import Clock
+from harvester.sandbox.centris import CentrisSimulator
 from harvester.sandbox.control import Control
 from harvester.sandbox.exchange import Cut, Reply, Sandbox
 from harvester.sandbox.settings import Settings
+from harvester.sandbox.webhooks import Sender
 
 _STEP = 0.1  # seconds between two rounds of background changes
 _RESET = struct.pack("ii", 1, 0)  # linger on, for no time: closing sends RST
@@ -114,13 +116,15 @@ async def running_sandbox(
             shown = f"[{host}]" if ":" in host else host
             urls.append(f"http://{shown}:{runner.addresses[0][1]}")
         sandbox.url, sandbox.identity_url = urls
-        changes = asyncio.create_task(_keep_changing(sandbox))
+        tasks = [asyncio.create_task(work) for work in (_keep_changing(sandbox), *_keep_posting(sandbox))]
         try:
             yield sandbox
         finally:
-            changes.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await changes  # raises what ended it, if anything did
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task  # raises what ended it, if anything did
 
 
 async def serve(
@@ -149,3 +153,20 @@ async def _keep_changing(sandbox: Sandbox) -> None:
         if due > 0:
             sandbox.mutate(due)
             done += due
+
+
+def _keep_posting(sandbox: Sandbox) -> Iterator[Coroutine[None, None, None]]:
+    """One sender for each provider that posts changes, if there is somebody to post them to."""
+    settings = sandbox.settings
+    if not settings.webhooks:
+        return
+    for name, simulator in sandbox.simulators.items():
+        if isinstance(simulator, CentrisSimulator):
+            yield Sender(
+                simulator,
+                url=settings.webhooks,
+                root=f"{sandbox.url}/{name}",
+                secret=settings.webhook_secret,
+                clock=settings.clock,
+                rng=settings.rng(name, "webhooks"),
+            ).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ class Settings:
     clock: Clock = field(default_factory=SystemClock)
     quota: bool = True  # False: nothing is ever refused for quota reasons
     mutate: float = 0.0  # rows changed a second, over all providers, while serving
+    webhooks: str = ""  # where changes are posted to, by the providers that do that; "": nowhere
+    webhook_secret: str = ""  # signs the posts, base64 with or without whsec_; "": they are not signed
     gzip: bool = False  # compress answers for clients that accept it
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # by simulator name
 
@@ -37,6 +40,12 @@ class Settings:
             raise ValueError(f"records must be at least 1, not {self.records}")
         if not self.time_scale > 0:
             raise ValueError(f"time_scale must be above 0, not {self.time_scale}")
+        if self.webhooks and not self.webhooks.startswith(("http://", "https://")):
+            raise ValueError(f"webhooks must be an http address, not {self.webhooks!r}")
+        try:
+            base64.b64decode(self.webhook_secret.removeprefix("whsec_"), validate=True)
+        except ValueError as exc:
+            raise ValueError("webhook_secret must be base64, with or without whsec_ in front") from exc
         if self.mutate < 0:
             raise ValueError(f"mutate must not be negative, not {self.mutate}")
 
