@@ -113,6 +113,7 @@ def choose(config: Config, names: Sequence[str], resources: Sequence[str], ports
         blueprints = blueprints_of(setup.name, setup.section, setup.provider, setup.base_url, resources, setup.budget)
         if blueprints:
             credential = secrets.credential(setup.name)
+            _check_endpoint(setup, credential)
             identity = secrets.identity(setup.name, host_of(setup.origin))
             chosen.append(Chosen(setup=setup, blueprints=blueprints, credential=credential, identity=identity))
     return tuple(chosen)
@@ -165,6 +166,15 @@ def at_risk(budget: Budget, most: int) -> int:
         return most
     shortest = min(limits, key=lambda window: window.seconds)
     return max(1, min(most, math.floor((shortest.requests or 0) * _RISKED_SHARE)))
+
+
+def _check_endpoint(setup: Setup, credential: SourceCredential) -> None:
+    """Raises ConfigError, with the whole path of the key, when the way of a source to its token is not configured."""
+    try:
+        setup.provider.auth.token_endpoint(credential)
+    except ConfigError as error:
+        message = str(error).removeprefix(f"{error.path}: ")
+        raise ConfigError(message, path=f"sources.{setup.name}.{error.path}") from error
 
 
 def host_of(origin: Origin) -> str:

@@ -100,13 +100,14 @@ def take_over(context: Context, place: PurePath, marker: bytes) -> FileLock:
     """Make *place* the directory of this demo: empty, marked and locked.
 
     Raises:
-        CannotCreate: it holds something that no demo has put there; nothing was touched.
+        CannotCreate: it holds a harvest, or anything else that no demo has put there; nothing was touched.
         Locked: another demo runs in it.
     """
     fs = context.ports.fs
     state = place / STATE
     names = fs.names(place)
-    if names and not fs.exists(state / MARKER):
+    ours = fs.exists(state / MARKER)
+    if not ours and set(names) - {STATE}:  # ``plan`` and ``probe`` write down there what they have sent
         raise CannotCreate(
             f"{place} is not empty and not from an earlier demo, so it is left alone. "
             "Name another directory: harvester demo --out DIRECTORY"
@@ -119,7 +120,8 @@ def take_over(context: Context, place: PurePath, marker: bytes) -> FileLock:
         if name.startswith("source="):
             fs.remove_tree(place / name)
     for path in tuple(fs.walk(state)):
-        if path.name not in {MARKER, LOCK}:
+        # What was spent of a real quota is never forgotten, wherever it is written down.
+        if ours and path.name not in {MARKER, LOCK} and not path.name.startswith("quota"):
             fs.remove(path)
     return lock
 

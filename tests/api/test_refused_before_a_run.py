@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -31,3 +33,17 @@ async def test_nothing_is_created_or_sent_for_a_setting_that_means_nothing(
     assert "canary" not in str(caught.value)
     assert not os.path.exists(config.out)  # noqa: PTH110 - it is text
     assert sandbox.log.lines() == b""
+
+
+@pytest.mark.parametrize(
+    ("keys", "path"),
+    [("", "sources.north.token"), ('client_id = "a"\nclient_secret = "b"\n', "sources.north.token_url")],
+)
+async def test_a_missing_way_to_a_token_is_told_by_the_whole_path_of_its_key(
+    tmp_path: Path, keys: str, path: str
+) -> None:
+    text = f'[sources.north]\nprovider = "odata"\nbase_url = "https://x.example/o"\nresources = ["Property"]\n{keys}'
+    with pytest.raises(ConfigError, match=rf"^{re.escape(path)}: ") as caught:
+        await harvester.run(harvester.parse_config(text, overrides=[f"out={tmp_path / 'out'}"]))
+    assert caught.value.path == path
+    assert not (tmp_path / "out").exists()

@@ -161,7 +161,7 @@ def test_an_earlier_demo_is_replaced_and_its_state_forgotten(harvest: Path) -> N
     try:
         assert sorted(path.name for path in harvest.iterdir()) == ["_harvester", "my-notes.txt"]
         files = [path.name for path in (harvest / "_harvester").rglob("*") if path.is_file()]
-        assert sorted(files) == ["demo.json", "demo.lock"]
+        assert sorted(name for name in files if not name.startswith("quota")) == ["demo.json", "demo.lock"]
     finally:
         lock.release()
 
@@ -172,6 +172,16 @@ def test_anything_else_in_the_directory_is_left_alone(harvest: Path) -> None:
     with pytest.raises(CannotCreate, match="not from an earlier demo"):
         take_over(on_disk().context, PurePath(harvest), b"{}")
     assert sorted(str(path) for path in harvest.rglob("*")) == before
+
+
+def test_a_directory_that_only_plan_has_used_is_taken_and_its_quota_kept(tmp_path: Path) -> None:
+    """What was spent of a real quota is in it, also after a second demo."""
+    ledger = tmp_path / "out" / "_harvester" / "quota.db"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(b"spent")
+    for _ in range(2):
+        take_over(on_disk().context, PurePath(tmp_path, "out"), b"{}").release()
+        assert ledger.read_bytes() == b"spent"
 
 
 @pytest.fixture
