@@ -67,6 +67,7 @@ class DataModel(Struct, frozen=True, kw_only=True):
     resources: tuple[DeclaredResource, ...]
     types: tuple[DeclaredType, ...]
     lookups: tuple[Lookup, ...] = ()
+    remarks: tuple[str, ...] = ()  # what is not in it, in sentences
 
     def types_by_name(self) -> dict[str, DeclaredType]:
         """The types by their full names; what a resource or field refers to may be missing."""

@@ -11,6 +11,7 @@ import anyio
 from msgspec import Struct
 
 from harvester.api.assembly import Chosen, assemble, choose
+from harvester.api.discovery import discover
 from harvester.api.ports import Ports
 from harvester.api.probing import (
     Found,
@@ -103,6 +104,7 @@ async def probe(
         StorageError: the output directory cannot be used.
     """
     ports = ports or Ports()
+    config = (await discover(config, sources, ports=ports)).config
     chosen = choose(config, sources, resources, ports)
     ports.fs.make_directory(layout.state_directory(PurePath(config.out)), private=True)
     told = []

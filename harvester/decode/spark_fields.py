@@ -38,7 +38,8 @@ class SparkFields:
     """``standardfields`` and ``customfields``, each a ``D`` envelope with objects of fields."""
 
     def requests(self) -> Sequence[PageRequest]:
-        return (PageRequest(url="standardfields"), PageRequest(url="customfields"))
+        # 25 is what every key may ask for (Spark contract, section 4).
+        return (PageRequest(url="standardfields"), PageRequest(url="customfields?_limit=25&_pagination=1"))
 
     def judge(self, response: Response, otherwise: Judge) -> Verdict:
         return otherwise(response)
@@ -62,6 +63,7 @@ class SparkFields:
             DeclaredField(name="DisplayCompliance", type=_ANYTHING),
         )
         return DataModel(
+            remarks=_left_out(answers[1]),
             resources=(
                 DeclaredResource(name="listings", type=_LISTING, modified="StandardFields.ModificationTimestamp"),
             ),
@@ -86,6 +88,14 @@ def _results(answer: Response) -> Sequence[Mapping[str, Any]]:
     if not isinstance(results, list) or sum(len(each) for each in results if isinstance(each, dict)) > MAX_PIECES:
         raise ProtocolError("The list of fields cannot be read: D.Results is no list, or an endless one.")
     return [each for each in results if isinstance(each, dict)]
+
+
+def _left_out(answer: Response) -> tuple[str, ...]:
+    """Custom fields are only shown, so one page of them will do, if it is said."""
+    pages = msgspec.json.decode(answer.body.removeprefix(b"\xef\xbb\xbf"))["D"].get("Pagination")
+    if isinstance(pages, dict) and isinstance(total := pages.get("TotalPages"), int) and total > 1:
+        return (f"Custom fields: only the first of {total} pages of groups is told.",)
+    return ()
 
 
 def _members(value: object) -> Iterator[tuple[str, Mapping[str, Any]]]:

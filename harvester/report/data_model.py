@@ -36,6 +36,8 @@ def write_resources(model: DataModel, console: Console) -> None:
     if model.lookups:
         line += f", {units.number_of(len(model.lookups), 'list')} of values"
     write_line(console, line, "bold")
+    for remark in model.remarks:
+        write_line(console, remark, "yellow")
 
 
 def write_type(name: str, declared: DeclaredType, model: DataModel, console: Console) -> None:
