@@ -30,13 +30,15 @@ _AGGREGATES = {
 class Account:
     """The rows of one account, made from a seed; lists are found by ``rows(method, id)``.
 
-    Lead data is no older than *lead_days* when the sandbox starts, because leads can only be asked for by windows
-    that end now. Everything else has the same times on every day.
+    Leads came in the *lead_days* before the day on which the sandbox starts (UTC): they can only be asked for by
+    windows of a week that end now, so older ones would cost more requests every week. The same seed gives the same
+    leads all day, and on another day the same ones, so many days later. Everything else has the same times always.
     """
 
     def __init__(self, settings: Settings, *, lead_days: float) -> None:
         self._random = settings.rng("idx_broker")
-        self._leads = LeadMaker(self._random, opened=settings.clock.now(), days=lead_days, markets=tuple(MLS_NAMES))
+        today = settings.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        self._leads = LeadMaker(self._random, opened=today, days=lead_days, markets=tuple(MLS_NAMES))
         self._tables: Tables = {}
         self._listing_number = 0
         self._lead_number = 0
