@@ -349,8 +349,8 @@ def _gaps(left: KeyTable, cause: str, scoped: bool) -> tuple[Gap, ...]:
         keys, times, number = found.get(value, ([], [], 0))
         text = text_of(time)
         if text is not None:
-            times = [min(text, *times), max(text, *times)]
-        found[value] = ([min(key, *keys), max(key, *keys)], times, number + 1)
+            times = [min((text, *times)), max((text, *times))]
+        found[value] = ([min((key, *keys)), max((key, *keys))], times, number + 1)
     return tuple(
         Gap(
             cause=cause,

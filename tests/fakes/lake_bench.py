@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 
 from harvester.contracts import Fs
+from harvester.engine.reconcile import Reconcile
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stream import PageStream
@@ -21,6 +22,7 @@ from harvester.events import Event
 from harvester.model import PageRequest, Walk
 from harvester.planning.closing import closing_walk
 from harvester.planning.plan import Wanted, full_walks, with_parents
+from harvester.planning.reconcile import listing_walks, repair_walks, ways_of_repair
 from harvester.store.files import DiskFs
 from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.shards import Compression, read_lines
@@ -49,6 +51,7 @@ class Bench:
         self.provider = PROVIDER
         self.count: Callable[[Walk], PageRequest] | None = None  # None: the provider cannot be asked
         self.at_risk = at_risk  # pages between two commits
+        self.prove = False  # list all keys at the end
         self.doubt = ""  # why a run that meets no failure may still miss something
         self.fingerprints: dict[str, str] = {}  # by resource, of settings that differ from the configured ones
         self.fs: Fs = DiskFs(SeededRng(1)) if fs is None else fs
@@ -148,6 +151,12 @@ class Bench:
                 Blueprint(
                     resource=item.resource,
                     walks=partial(full_walks, provider, item),
+                    reconcile=Reconcile(
+                        listings=partial(listing_walks, provider),
+                        ways=partial(ways_of_repair, provider),
+                        repairs=partial(repair_walks, provider),
+                        beyond=provider.beyond,
+                    ),
                     close=partial(closing_walk, provider),
                     count=self.count,
                     fingerprint=self.fingerprints.get(item.resource.name, "as configured"),
@@ -171,4 +180,5 @@ class Bench:
             commit_seconds=60,
             stop=self.stop,
             keys_on_disk=self._keys_on_disk,
+            prove=self.prove,
         )

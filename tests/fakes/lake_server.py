@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -27,7 +28,8 @@ class LakeServer:
 
     ``before(number, url)`` is called with each request, in order from 0; it may change rows, or return an error.
     ``delay(url)`` is awaited before the answer. ``claim(url)`` is the ``@odata.count`` of an answer; None: it has
-    none. ``body(number, body)`` may spoil it. The answer to request ``drop_link_on`` lacks its next link.
+    none. ``body(number, body)`` may spoil it. ``hidden(url)`` are keys that the answer leaves
+    out. The answer to request ``drop_link_on`` lacks its next link.
     """
 
     def __init__(self, tables: dict[str, list[Row]], clock: FakeClock, *, page: int = 10) -> None:
@@ -37,6 +39,7 @@ class LakeServer:
         self.delay: Callable[[str], Awaitable[None]] = at_once
         self.claim: Callable[[str], int | None] = lambda url: None
         self.body: Callable[[int, bytes], bytes] = lambda number, body: body
+        self.hidden: Callable[[str], Collection[str]] = lambda url: ()
         self.drop_link_on: int | None = None
         self.ignores_filter = False
 
@@ -47,16 +50,26 @@ class LakeServer:
         parts = urlsplit(url)
         table = unquote(parts.path.removeprefix("/odata/"))
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        table, _, entity = table.removesuffix("')").partition("('")
         if table not in self.tables:
             raise ResourceRefused(f"404 {table}", status=404)
-        rows = sorted(self.tables[table], key=lambda row: str(next(iter(row.values()))))
-        if "$filter" in query and not self.ignores_filter:
+        hidden = self.hidden(url)
+        rows = sorted(self.tables[table], key=_key)
+        rows = [row for row in rows if _key(row) not in hidden]
+        if entity:
+            return self._entity(table, rows, entity)
+        if " eq " in query.get("$filter", "") and not self.ignores_filter:
+            named = set(re.findall(r"eq '([^']*)'", query["$filter"]))
+            rows = [row for row in rows if _key(row) in named]
+        elif "$filter" in query and not self.ignores_filter:
             since = query["$filter"].rsplit(" ", 1)[1]
             rows = [row for row in rows if str(row.get("ModificationTimestamp")) > since]
         after = query.get("$skiptoken", "")
-        rows = [row for row in rows if str(next(iter(row.values()))) > after]
+        rows = [row for row in rows if _key(row) > after][int(query.get("$skip", "0")) :]
         size = min(self.page, int(query.get("$top", self.page)))
-        body: dict[str, object] = {"value": rows[:size]}
+        wanted = query.get("$select", "").split(",") if "$select" in query else None
+        shown = [{name: row[name] for name in row if wanted is None or name in wanted} for row in rows[:size]]
+        body: dict[str, object] = {"value": shown}
         claimed = self.claim(url)
         if claimed is not None:
             body["@odata.count"] = claimed
@@ -65,6 +78,16 @@ class LakeServer:
             kept = "".join(f"{name}={value}&" for name, value in query.items() if name not in {"$skiptoken"})
             body["@odata.nextLink"] = f"{table}?{kept}$skiptoken={last}".replace(" ", "%20")
         return json.dumps(body, ensure_ascii=False).encode()
+
+    def _entity(self, table: str, rows: list[Row], key: str) -> bytes:
+        found = next((row for row in rows if _key(row) == key), None)
+        if found is None:
+            raise ResourceRefused(f"404 {table}('{key}')", status=404)
+        return json.dumps({"@odata.context": f"$metadata#{table}/$entity", **found}, ensure_ascii=False).encode()
+
+
+def _key(row: Row) -> str:
+    return str(next(iter(row.values())))
 
 
 class _Lane:
