@@ -15,6 +15,7 @@ from harvester.pagers.skip import SkipPager
 from harvester.provider import Cut, KeyListing, Provider
 
 PAGE_SIZE = 5000  # the maximum; left out, 100 rows come and look like a small data set (contract, section 5)
+_LATEST = 50  # rows an anchor is taken from: as many may be dated wrongly but one
 DEFAULT_WAIT = 60.0  # seconds after a 429 that names no wait (section 6)
 
 # OriginatingSystemName is demanded in every filter and is no column: rows get it as a stamp (section 3).
@@ -48,13 +49,14 @@ def judge(response: Response) -> Verdict:
 
 
 def anchor(walk: Walk) -> PageRequest:
-    """The latest change there is. Timestamps have no zone, so no clock can tell when a walk began (section 8)."""
+    """The latest changes there are. Timestamps have no zone, so no clock can tell when a walk began (section 8)."""
+    size = min(walk.page_size or _LATEST, _LATEST)
     query = (
         ("$filter", _DIALECT.filter(walk)),
         ("$orderby", f"{walk.resource.modified} desc"),
-        ("$top", "1"),
+        ("$top", str(size)),
     )
-    return PageRequest(url=with_query(collection(walk), query), size=1)
+    return PageRequest(url=with_query(collection(walk), query), size=size)
 
 
 def _per_database(name: str, *key: str) -> Resource:
