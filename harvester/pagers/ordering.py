@@ -36,10 +36,13 @@ def same(kind: Kind, left: str, right: str) -> bool:
 def descends(kind: Kind, values: Sequence[str]) -> bool:
     """True when *values* go down somewhere, so that they cannot come from an ascending order (FAULTS P15).
 
-    Text never does: its collation is not known. Timestamps that cannot be read say nothing (FAULTS T04).
+    The collation of text is not known: it goes down where every collation says so, or where it does so again and
+    again. Timestamps that cannot be read say nothing (FAULTS T04).
     """
-    if kind is Kind.TEXT or len(values) < 2:
+    if len(values) < 2:
         return False
+    if kind is Kind.TEXT:
+        return _text_descends(values)
     if kind is Kind.NUMBER:
         numbers = [int(value) for value in values if _WHOLE.fullmatch(value)]
         return any(later < earlier for earlier, later in pairwise(numbers))
@@ -47,6 +50,28 @@ def descends(kind: Kind, values: Sequence[str]) -> bool:
         return False  # one form without offsets, as nearly always: the text is the order
     instants = [instant for instant in map(sortable, values) if instant is not None]
     return any(later < earlier for earlier, later in pairwise(instants))
+
+
+def _text_descends(values: Sequence[str]) -> bool:
+    if list(values) == sorted(values):
+        return False
+    pairs = list(pairwise(values))
+    if any(_surely_below(later, earlier) for earlier, later in pairs):
+        return True
+    down = sum(_loose(later) < _loose(earlier) for earlier, later in pairs)
+    return len(pairs) >= _ENOUGH_PAIRS and down > len(pairs) * _MOST_DOWN
+
+
+def _surely_below(text: str, other: str) -> bool:
+    """Whether *text* is before *other* in every collation: equally long, and what differs first is of one kind."""
+    if len(text) != len(other) or not (text.isascii() and other.isascii() and text.isalnum() and other.isalnum()):
+        return False
+    mine, theirs = next(((a, b) for a, b in zip(text, other, strict=True) if a.lower() != b.lower()), ("", ""))
+    return mine.isdigit() == theirs.isdigit() and mine.lower() < theirs.lower()
+
+
+_ENOUGH_PAIRS = 8
+_MOST_DOWN = 0.25  # of the pairs: numbers in names may be sorted as numbers, but no collation goes down so often
 
 
 def sortable(text: str) -> str | None:

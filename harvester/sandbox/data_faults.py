@@ -82,6 +82,7 @@ def _local(instant: int, zone: ZoneInfo) -> str:
     return moment.isoformat(timespec="seconds")
 
 
+_FEW = 3  # rows with an odd time: fewer than a page holds
 _ODD = ("none", "lower", "leap", "24", "first", "last", "offset")
 
 
@@ -96,7 +97,7 @@ def _times(arguments: str) -> Fault:
         raise ValueError(f"'{arguments}' is not known")
 
     def change(scene: Scene, shelf: Shelf) -> None:
-        for row in _any(scene, shelf, max(1, len(shelf.table) // 4)):
+        for row in _any(scene, shelf, _FEW):
             text, instant = _oddly(arguments, row)
             shelf.put_time(row, text, instant)
 

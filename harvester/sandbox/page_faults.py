@@ -135,7 +135,7 @@ def _expiring(seconds: float) -> Fault:
         if page is not None and page.link:
             name = page.link if page.is_token else page.link.partition("?")[2]
             token = next((value for key, value in parse_qsl(name) if key in ("_skiptoken", "$skiptoken")), "")
-            given.setdefault(token or name, scene.ask.elapsed)
+            given[token or name] = scene.ask.elapsed
         return answer
 
     return always(Effect(before=before, after=after))
@@ -197,13 +197,16 @@ def _short(arguments: str) -> Fault:
 
 
 def _twice(arguments: str) -> Fault:
-    held: list[bytes] = []
+    held: dict[str, bytes] = {}
 
-    def same(_scene: Scene, page: PageBody) -> None:
+    def same(scene: Scene, page: PageBody) -> None:
         if page.names is None and page.records:
+            scope = _SCOPE.search(unquote(scene.ask.raw_query))
+            walk = scope[0] if scope else ""
             last = page.records[-1]
-            page.records[:0] = held
-            held[:] = [last]
+            if walk in held:
+                page.records.insert(0, held[walk])
+            held[walk] = last
 
     def other(scene: Scene, page: PageBody) -> None:
         shelf = next(iter(scene.simulator.shelves(resource_of(scene.simulator, scene.ask.path) or "")), None)
@@ -237,7 +240,7 @@ def _count(arguments: str) -> Fault:
     return _page_fault(change)
 
 
-_KEYS = {"null": b"null", "number": b"123456789", "empty": b'""', "long": b'"' + b"k" * 10_240 + b'"', "missing": None}
+_KEYS = {"null": b"null", "number": None, "empty": b'""', "long": b'"' + b"k" * 10_240 + b'"', "missing": None}
 
 
 def _key(arguments: str) -> Fault:
@@ -245,7 +248,13 @@ def _key(arguments: str) -> Fault:
         shelf = next(iter(scene.simulator.shelves(resource_of(scene.simulator, scene.ask.path) or "")), None)
         if shelf is not None and page.records:
             place = len(page.records) // 2
-            page.records[place] = shelf.with_key(page.records[place], _KEYS[arguments])
+            value = _KEYS[arguments]
+            if arguments == "number":  # the same key, without its quotes
+                digits = shelf.key_of(page.records[place]).lstrip("0")
+                if not digits.isdigit():
+                    return
+                value = digits.encode()
+            page.records[place] = shelf.with_key(page.records[place], value)
 
     return _page_fault(change)
 
@@ -268,17 +277,18 @@ def _other_query(ask: Ask, change: Callable[[str, str], str | None]) -> Ask:
     return msgspec.structs.replace(ask, raw_query=raw, query=tuple(parse_qsl(raw, keep_blank_values=True)))
 
 
+_OPTIONS = {"filter": ("filter",), "orderby": ("orderby",), "desc": ("orderby",), "top": ("top", "limit")}
 _SCOPE = re.compile(r"OriginatingSystemName eq '(?:[^']|'')*'")
 
 
 def _ignored(arguments: str) -> Fault:
     def change(name: str, value: str) -> str | None:
-        if name.lstrip("$_") != arguments.replace("top", "top" if name.startswith("$") else "limit"):
+        if name.lstrip("$_") not in _OPTIONS[arguments]:
             return value
         if arguments == "filter":  # what says whose rows are meant is no filter but a part of the address
             scope = _SCOPE.search(value)
             return scope[0] if scope else None
-        if arguments == "orderby":  # some other order: the wrong way round
+        if arguments == "desc":  # the wrong way round
             return ",".join(f"{term.split()[0]} desc" for term in value.split(","))
         return None
 
@@ -342,7 +352,7 @@ PAGE_KINDS: dict[str, Kind] = {
         make=one_of("absent", "wrong", "low", "negative", "string", "moves", make=_count),
     ),
     "key": Kind(usage="key:missing|null|number|empty|long", make=one_of(*_KEYS, make=_key)),
-    "ignore": Kind(usage="ignore:filter|orderby|top", make=one_of("filter", "orderby", "top", make=_ignored)),
+    "ignore": Kind(usage="ignore:filter|orderby|desc|top", make=one_of(*_OPTIONS, make=_ignored)),
     "cap": Kind(usage="cap:<offset>|top=<rows>|more", make=_cap),
     "desync": Kind(usage="desync:other|page", make=one_of("other", "page", make=_desync)),
 }

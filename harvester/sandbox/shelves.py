@@ -33,6 +33,10 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
             return record
         return self._scrawled(_with(record, self.modified, _value(as_of, self.modified)), "an older version")
 
+    def key_of(self, record: bytes) -> str:
+        """The first member of the record's key as text."""
+        return str(msgspec.json.decode(_value(record, self.key[0])))
+
     def with_key(self, record: bytes, value: bytes | None) -> bytes:
         """*record* with another value for the first member of its key; None: without it."""
         return _with(record, self.key[0], value)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import pytest
 
 from harvester.sandbox.exchange import Reply, Sandbox
-from harvester.sandbox.faults import Asked, FaultError, Faults, fits_resource, parse_rules
+from harvester.sandbox.faults import Asked, FaultError, Faults, parse_rules
 from harvester.sandbox.registry import load_simulators, simulator_names
 from harvester.sandbox.settings import Settings
+from harvester.sandbox.simulator import fits_resource
 from tests.fakes.clock import FakeClock, JumpingClock
 
 

@@ -36,6 +36,7 @@ Play = Callable[["World"], Awaitable[None]]
 
 PAGED = ("centris", "ims", "spark", "spark_reso")  # providers whose page size can be asked for
 PROVIDERS = (*PAGED, "idx_broker")
+_LONGEST_PAUSE = 86_400.0  # seconds a client may be asked to be silent: beyond that it looks again (FAULTS S04)
 _SKEW = 20.0  # seconds the server's clock is wrong by, at most
 
 
@@ -207,8 +208,8 @@ def _changed(source: SourceConfig, changes: dict[str, Any]) -> SourceConfig:
 
 def _wait(retry_after: str, date: str) -> float:
     """Seconds of a Retry-After, which may be a date on the server's clock; 0: it asks for nothing."""
-    if retry_after.isdigit():
-        return float(retry_after)
+    if retry_after.isascii() and retry_after.isdigit():
+        return min(float(retry_after), _LONGEST_PAUSE)
     if not retry_after.endswith("GMT"):
         return 0.0
     return (parsedate_to_datetime(retry_after) - parsedate_to_datetime(date)).total_seconds()

@@ -1,0 +1,57 @@
+"""A harvest that meets the faults it is given; afterwards it meets none, and is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harvester.sandbox.faults import Rule
+from tests.simulation.contestants import Contestant
+from tests.simulation.outcome import Witness, check_outcome
+from tests.simulation.truth import check_disk
+from tests.simulation.world import Play, World
+
+_AGAIN = 4  # times it may be run again once nothing fails any more
+_AN_HOUR = 3600
+_A_MONTH = 30 * 86_400  # what a probe has found is forgotten by then
+
+
+_LASTING = ("ts", "tz", "frac", "ties")  # they changed the rows themselves, which stay so
+
+
+def harvest_under(contestant: Contestant, rules: Sequence[Rule], truth: str, told: list[str]) -> Play:
+    """A play. *told* takes what came of it, in a few words, first."""
+    lasting = any(rule.fault.partition(":")[0] in _LASTING for rule in rules)
+
+    async def play(world: World) -> None:
+        async with world.serving(records=contestant.records, options=contestant.options) as sandbox:
+            sandbox.faults.replace(list(rules))
+            world.trace.note(f"{contestant.name} {[rule.fault for rule in rules]}")
+            config = contestant.config(world)
+            resources = list(contestant.resources)
+            witness = Witness(world, contestant)
+            report = await world.harvest(config, resources=resources, sink=witness)
+            check_disk(world.machine)
+            told.append(check_outcome(world, contestant, report, truth, witness))
+            met = any(entry.fault for entry in sandbox.log)
+            told.append("" if met else "the fault never happened")
+            entries = world.requests(contestant.simulator)
+            over = [entry.over for entry in entries if entry.over]
+            assert not over, f"{len(over)} requests above the window {over[0]}"
+            inside = world.inside_a_pause()
+            assert not inside, f"{len(inside)} requests inside a pause, as at {inside[0].at} s"
+            sandbox.faults.replace([])
+            sandbox.clock.skew = 0.0
+            again = 0
+            while not report.complete:
+                again += 1
+                if lasting and again > 1:
+                    break
+                assert again <= _AGAIN, f"not complete although nothing fails any more: {report}"
+                await world.machine.clock.sleep(_AN_HOUR if again == 1 else _A_MONTH)
+                report = await world.harvest(config, resources=resources, sink=witness)
+            if again:
+                check_outcome(world, contestant, report, truth, witness)
+                check_disk(world.machine)
+            world.figures["again"] = again
+
+    return play

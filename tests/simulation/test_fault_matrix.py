@@ -1,0 +1,52 @@
+"""Every row of the fault catalogue that a server can cause, against every provider: the truth, or a reason.
+
+One case of each row here; ``make simulate`` plays them all, over more seeds (scenario ``fault_matrix``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from harvester.sandbox.faults import Faults
+from tests.simulation.contestants import ALL, CONTESTANTS, Contestant
+from tests.simulation.fault_rows import CASES, HEAVY, Case
+from tests.simulation.faulted import harvest_under
+from tests.simulation.world import simulate
+
+ROWS = (
+    *(f"P{number:02d}" for number in range(1, 17)),
+    *(f"T{number:02d}" for number in (*range(1, 9), 12)),
+    *(f"H{number:02d}" for number in range(1, 14)),
+    *(f"S{number:02d}" for number in range(1, 14)),
+)
+
+
+def first_of_each_row() -> Iterator[tuple[Case, Contestant]]:
+    """The first case of each row that can happen to a provider."""
+    for contestant in CONTESTANTS:
+        met = set[str]()
+        for case in CASES:
+            if case.row not in met and case.fits(contestant):
+                met.add(case.row)
+                yield case, contestant
+
+
+PLAYS = {f"{case.name}-{contestant.name}": (case, contestant) for case, contestant in first_of_each_row()}
+
+
+@pytest.mark.parametrize("name", PLAYS)
+def test_a_harvest_under_a_fault_is_whole_or_says_why_not(name: str) -> None:
+    """FAULTS P01 to P16, T01 to T08, T12, H01 to H13, S01 to S13; the row is in the name."""
+    case, contestant = PLAYS[name]
+    told: list[str] = []
+    simulate(name, 0, harvest_under(contestant, case.rules(contestant), case.truth, told))
+    assert told[0]
+
+
+def test_every_row_has_a_case_and_every_case_is_a_fault_the_sandbox_knows() -> None:
+    assert {case.row for case in (*CASES, *HEAVY)} == set(ROWS)
+    for contestant in ALL.values():
+        for case in (*CASES, *HEAVY):
+            Faults(case.rules(contestant))
