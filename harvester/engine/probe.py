@@ -95,9 +95,11 @@ def _reply(inquiry: Inquiry, walk: Walk, request: PageRequest, page: Page, respo
 
 
 def _refusal(inquiry: Inquiry, error: Exception, at: float) -> Reply:
+    # Without the URL in front: it names every option, and the reason perhaps the one that is to blame.
+    _, told, reason = str(error).partition(": status ")
     return Reply(
         inquiry=inquiry,
-        refused=str(error),
+        refused=f"status {reason}" if told else str(error),
         status=error.status if isinstance(error, ResourceRefused) else 0,
         allowed=error.page_size if isinstance(error, PageTooLarge) else None,
         at=at,

@@ -95,10 +95,11 @@ def _beside_offsets(
 ) -> tuple[str, str, str]:
     """Where the server's own links would lose rows."""
     held = "an offset" if profile.link is LinkForm.OFFSET else "a page number"
-    if by_value and (_is_slow(budget) or OFFSET not in available):
+    counted = OFFSET in available and profile.link_leads_on is not False  # else $skip is not heard
+    if by_value and (_is_slow(budget) or not counted):
         why = " in the fewest requests, which is what the quota asks for" if _is_slow(budget) else ""
         return KEYSET, f"next links hold {held}, which shifts; it filters and sorts, so values can be followed{why}", ""
-    if ordered and OFFSET in available:
+    if ordered and counted:
         return OFFSET, f"next links hold {held}; sorted by key, pages share a record, so that every shift is seen", ""
     why = "nothing safer can be done here" if ordered else "it does not sort as asked"
     doubt = f"next links hold {held} and {why}, so rows that shift while it is read are not seen"
