@@ -26,6 +26,7 @@ from harvester.governor.learned import Learned, read_learned
 from harvester.governor.ledger.reading import Journal
 from harvester.planning.forecast import Forecast, Measured, measured, stages_of
 from harvester.planning.plan import Wanted, full_walks
+from harvester.report import units
 from harvester.store import layout
 from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.runs import find_runs
@@ -61,6 +62,7 @@ class PlannedSource(Struct, frozen=True, kw_only=True):
     provider: str
     base_url: str
     windows: tuple[str, ...]  # in words; (): the terms name no limit
+    kept_back: float  # share of every window that is not used: margin and reserve
     in_flight: int
     resources: tuple[PlannedResource, ...]
     forecast: Forecast  # of the requests that are known
@@ -270,11 +272,12 @@ def _planned(draft: _Draft, rehearsal: Rehearsal) -> PlannedSource:
         provider=setup.provider.title,
         base_url=setup.base_url,
         windows=tuple(
-            f"{window.requests:,} requests per {window.seconds:g} s"
+            units.quota(window.requests, "requests", window.seconds)
             if window.requests is not None
-            else f"{window.bytes:,} bytes per {window.seconds:g} s"
+            else units.quota(window.bytes or 0, "bytes", window.seconds)
             for window in setup.budget.windows
         ),
+        kept_back=min(1.0, setup.budget.margin + setup.budget.reserve),
         in_flight=setup.budget.in_flight,
         resources=planned,
         forecast=Forecast(

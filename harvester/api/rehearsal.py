@@ -23,6 +23,7 @@ from harvester.governor.ledger.news import Ended, News, Opened, Released
 from harvester.governor.ledger.reading import Journal
 from harvester.governor.ledger.recorded import RecordedLedger
 from harvester.model import Budget, Window
+from harvester.report import units
 
 MOST_REQUESTS = 30_000
 """More than so many are rehearsed in lots: one stands for several."""
@@ -116,7 +117,7 @@ def _in_words(reason: str, budget: Budget, lot: int) -> str:
                 share = 1.0 - budget.margin - budget.reserve
                 gate = Gate(seconds=part.seconds, unit=unit, declared=limit, share=share)
                 if reason == f"window {gate.says} is full":
-                    return f"{whole:,} {unit} per {window.seconds:g} s"
+                    return units.quota(whole or 0, unit, window.seconds)
     return reason.removeprefix("window ").removesuffix(" is full")
 
 

@@ -83,9 +83,10 @@ async def plan(
 def _write(planned: PlannedSource, console: Console) -> None:
     write_line(console, f"{planned.source}: {planned.provider}, {planned.base_url}", "bold")
     limits = "; ".join(planned.windows) or "no limit is known"
-    write_line(console, f"quota: {limits}; {planned.in_flight} requests in flight")
+    kept = f"; {planned.kept_back:.0%} of it kept back" if planned.windows and planned.kept_back else ""
+    write_line(console, f"quota: {limits}{kept}; at most {units.number_of(planned.in_flight, 'request')} in flight")
     numbers = ("walks", "records", "requests", "bytes", "done in")
-    columns = ("resource", "walk", *numbers, "estimated from", "why this walk")
+    columns = ("resource", "walk", *numbers, "estimated from")
     table = table_of(*columns, right=numbers, dispensable=("estimated from", "walks"))
     for item in planned.resources:
         table.add_row(
@@ -97,9 +98,10 @@ def _write(planned: PlannedSource, console: Console) -> None:
             "?" if item.bytes is None else units.size(item.bytes),
             "?" if item.seconds is None else units.duration(item.seconds),
             safe(item.evidence or "-"),
-            safe(item.reason),
         )
     console.print(table)
+    for walk, reason in dict.fromkeys((item.walk, item.reason) for item in planned.resources if item.reason):
+        write_line(console, f"{walk}: {reason}")
     for item in planned.resources:
         if item.probed is not None:
             write_line(console, f"{item.resource}: probed {item.probed:%Y-%m-%d %H:%M} UTC: {'; '.join(item.seen)}")
@@ -117,6 +119,8 @@ def _known(number: int | None) -> str:
 
 def _forecast(planned: PlannedSource) -> str:
     expected = planned.forecast
+    if not expected.requests and not planned.complete:
+        return "how much it takes is not known: nothing could be counted, and no run has finished"
     least = "" if planned.complete else "at least "
     size = "" if expected.bytes is None else f", {units.size(expected.bytes)}"
     decides = f", held up by {expected.binding}" if expected.binding else ""

@@ -44,6 +44,12 @@ def period(seconds: float) -> str:
     return {1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}.get(seconds) or f"{seconds:g} s"
 
 
+def quota(amount: int, unit: str, seconds: float) -> str:
+    """A limit over a period, *unit* requests or bytes: ``20 requests per minute``, ``4.0 GB per hour``."""
+    what = size(amount) if unit == "bytes" else number_of(amount, "request")
+    return f"{what} per {period(seconds)}"
+
+
 def countdown(seconds: float) -> str:
     """Seconds that are left, as a clock counts them down: ``0:41``, ``12:05``, ``3:04:59``; never negative."""
     minutes, rest = divmod(max(0, math.ceil(seconds)), 60)

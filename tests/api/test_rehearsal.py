@@ -37,7 +37,7 @@ def test_a_harvest_ends_within_five_per_cent_of_its_promise(
 
 def test_the_window_that_is_waited_for_longest_is_named() -> None:
     told = rehearse([job((50,))], Budget(windows=(*MINUTE.windows, Window(seconds=3600, requests=40))), start=NOW)
-    assert told.binding == "40 requests per 3600 s"
+    assert told.binding == "40 requests per hour"
     assert told.seconds > 3600
     assert rehearse([job((10,))], MINUTE, start=NOW).binding == ""
 
@@ -45,7 +45,7 @@ def test_the_window_that_is_waited_for_longest_is_named() -> None:
 def test_a_window_shorter_than_a_second_is_named_as_well() -> None:
     quick = Budget(windows=(Window(seconds=0.5, requests=1),), in_flight=4)
     told = rehearse([job((20,), (20,))], quick, start=NOW)
-    assert told.binding == "1 requests per 0.5 s"
+    assert told.binding == "1 request per 0.5 s"
 
 
 def test_without_windows_the_longest_chain_decides() -> None:
@@ -96,7 +96,7 @@ def test_a_large_harvest_is_rehearsed_in_lots_and_ends_at_the_same_time(requests
     days, rest = divmod(requests - 1, 40_000)
     assert coarse.seconds == pytest.approx(days * 86_400 + rest / 4, rel=0.05)
     assert coarse.requests == requests
-    assert coarse.binding == "40,000 requests per 86400 s"
+    assert coarse.binding == "40,000 requests per day"
 
 
 async def test_it_can_be_asked_where_a_loop_is_running() -> None:

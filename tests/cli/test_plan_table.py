@@ -15,5 +15,5 @@ def test_reasons_are_shown_without_the_marks_of_the_documentation() -> None:
     shown = screen(fs=CONFIG)
     assert invoke(["plan", "--offline"], shown.context) == 0, shown.stderr.getvalue()
     text = shown.stdout.getvalue()
-    assert "why this walk" in text
+    assert "keyset: Continues from" in text
     assert "`" not in text
