@@ -26,6 +26,7 @@ class WindowQuota(Struct, frozen=True, kw_only=True):
     unit: str  # requests or bytes
     seconds: float | None  # its length; None: only the server knows it
     limit: int | None  # what may be used of it, margin and reserve taken off; None: unknown
+    stated: int | None  # the same with nothing taken off
     used: int  # requests under way included
     left: int | None  # None: unknown
     frees_at: datetime | None  # when the oldest of *used* stops counting; None: nothing counts
@@ -125,6 +126,7 @@ def _window(window: WindowPicture, now: datetime) -> WindowQuota:
         unit=window.unit,
         seconds=window.seconds,
         limit=window.limit,
+        stated=window.stated,
         used=window.used,
         left=window.left,
         frees_at=_later(now, window.frees_in),

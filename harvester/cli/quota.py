@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,6 +66,8 @@ def quota(
     if json:
         context.raw_stdout.write(msgspec.json.encode(report) + b"\n")
         return 0
+    write_line(context.console, f"{report.out}, at {report.at:%Y-%m-%d %H:%M:%S} UTC")
+    context.console.print()
     for credential in report.credentials:
         _write(credential, report, context.console)
         if forget:
@@ -73,8 +76,8 @@ def quota(
 
 
 def _write(credential: CredentialQuota, report: QuotaReport, console: Console) -> None:
-    under_way = f", {units.count(credential.open)} requests under way" if credential.open else ""
-    write_line(console, f"{', '.join(credential.sources)}: {credential.credential}{under_way}", "bold")
+    under_way = f", {units.number_of(credential.open, 'request')} under way" if credential.open else ""
+    write_line(console, f"{', '.join(credential.sources)}: {_name(credential.credential)}{under_way}", "bold")
     if credential.elsewhere:
         write_line(console, "What is spent is kept on the quota server, shared with other containers.")
     if credential.paused_until is not None:
@@ -109,7 +112,7 @@ def _cells(window: WindowQuota, now: datetime) -> tuple[str, ...]:
     amount = units.size if window.unit == "bytes" else units.count
     return (
         length,
-        "?" if window.limit is None else amount(window.limit),
+        _limit(window, amount),
         amount(window.used),
         "?" if window.left is None else amount(window.left),
         _clock(window.frees_at, now) if window.frees_at is not None and window.used else "-",
@@ -118,12 +121,29 @@ def _cells(window: WindowQuota, now: datetime) -> tuple[str, ...]:
     )
 
 
+def _name(credential: str) -> str:
+    """The identity of a credential in words: its own name, or provider, host and a hash."""
+    kind, _, rest = credential.partition("|")
+    if kind == "name":
+        return f"credential {rest}"
+    host, _, mark = rest.rpartition("|")
+    return f"credential {mark} of {kind} at {host}"
+
+
+def _limit(window: WindowQuota, amount: Callable[[int], str]) -> str:
+    """``20``; ``19 of 20`` where margin or reserve keep some of it back."""
+    if window.limit is None:
+        return "?"
+    whole = "" if window.stated in {None, window.limit} else f" of {amount(window.stated or 0)}"
+    return f"{amount(window.limit)}{whole}"
+
+
 def _says(answer: TellingAnswer, now: datetime) -> str:
     """An answer's figures in words: ``limit 250, 12 left, begins anew 13:00:00``."""
     said = [
         f"{answer.unit} per {units.period(answer.seconds)}" if answer.seconds is not None else answer.name,
         f"limit {units.count(answer.limit)}" if answer.limit is not None else "",
-        f"{units.count(answer.used)} used" if answer.used is not None else "",
+        f"{units.count(answer.used)} used before that request" if answer.used is not None else "",
         f"{units.count(answer.remaining)} left" if answer.remaining is not None else "",
         f"begins anew {_clock(answer.resets_at, now)}" if answer.resets_at is not None else "",
     ]

@@ -22,6 +22,7 @@ class WindowPicture(Struct, frozen=True, kw_only=True):
     unit: str  # requests or bytes
     seconds: float | None  # its length; None: only the server knows it
     limit: int | None  # what this program may use of it, margin and reserve taken off; None: unknown
+    stated: int | None  # the same with nothing taken off
     used: int  # requests under way included
     left: int | None  # what may be sent now before this window stops it; None: unknown
     frees_in: float | None  # seconds until the oldest of *used* stops counting; None: nothing counts
@@ -82,6 +83,7 @@ def _window(gate: Gate, now: float, open_requests: int, each: int, declared: boo
         unit=gate.unit,
         seconds=gate.seconds,
         limit=limit,
+        stated=gate.stated if gate.stated is not None else limit,
         used=used,
         left=left,
         frees_in=None if oldest is None else max(0.0, oldest - now),
