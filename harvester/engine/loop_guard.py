@@ -8,7 +8,9 @@ from hashlib import blake2b
 from harvester.errors import WentRound
 from harvester.model import Head
 
-_REPEATS = 4  # a page may honestly come again a few times: a tie read anew, a walk begun again
+# A page may honestly come again a few times: a walk begun again, a tie read anew. The last row of a small table comes
+# four times while rows are put behind it: met, sought from, read as a tie, and as the seam of that tie.
+_REPEATS = 8
 _SAMPLE = 8  # records from either end of the page
 
 

@@ -32,7 +32,7 @@ async def play(world: World) -> None:
         sandbox.faults.replace(drawn)
         world.trace.note(f"{provider} {[rule.fault for rule in drawn]}")
         crashes = 0
-        while not await _attempt(world, config, changes, None if crashes >= _MOST else chance):
+        while not await attempt(world, config, changes, None if crashes >= _MOST else chance):
             crashes += 1
             if crashes == _MOST:
                 sandbox.faults.replace([])
@@ -44,11 +44,13 @@ async def play(world: World) -> None:
         world.figures["crashes"] = crashes
 
 
-async def _attempt(world: World, config: Config, changes: Changes, chance: Random | None) -> bool:
+async def attempt(
+    world: World, config: Config, changes: Changes, chance: Random | None, *, prove: bool | None = None
+) -> bool:
     """One process. True: it finished everything. *chance* decides when it ends; None: it may run to its end."""
     machine = world.machine
     kind = "none" if chance is None else chance.choice(("power", "cancel", "cancel", "moment"))
-    harvest = asyncio.ensure_future(world.harvest(config, sink=changes, resources=changes.resources))
+    harvest = asyncio.ensure_future(world.harvest(config, sink=changes, resources=changes.resources, prove=prove))
     if chance is not None and kind == "power":
         machine.fs.disk.power = round(2 ** chance.uniform(0, 10))
         await asyncio.wait([harvest])
