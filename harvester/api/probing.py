@@ -20,7 +20,8 @@ from harvester.model import Resource, Walk
 from harvester.planning.closing import closing_walk
 from harvester.planning.dialogue import next_inquiry
 from harvester.planning.plan import Wanted, full_walks
-from harvester.planning.profile import FORMAT, Profile, read_profile
+from harvester.planning.profile import FORMAT, Profile
+from harvester.planning.reading import read_profile
 from harvester.planning.strategy import PROVE, Strategy
 from harvester.provider import Provider
 from harvester.store.profiles import ProfileFile

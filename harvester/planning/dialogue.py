@@ -28,6 +28,7 @@ SAMPLE = 50  # records, where a few tell enough
 _BEHIND = 10  # of the sample are behind the bound of a filter, if times allow it
 WHOLE = 1_000  # whole records at most, to measure speed with
 MOST_BYTES = 8 << 20  # of a page of whole records
+MOST_AT_ONCE = 64 << 20  # bytes that a server without a cap may send
 LONGEST_PAGE = 10.0  # seconds a page may take
 
 FIRST, HUGE_PAGE, ALLOWED, NEWEST = "first page", "huge page", "allowed page", "newest first"
@@ -47,7 +48,7 @@ def next_inquiry(replies: Sequence[Reply]) -> Inquiry | None:
         return None
     dated = any(time is not None for time in first.times)
     if HUGE_PAGE not in had:
-        return Inquiry(name=HUGE_PAGE, size=HUGE, count=True, heads_only=True, dated=dated)
+        return Inquiry(name=HUGE_PAGE, size=_far_more(first), count=True, heads_only=True, dated=dated)
     huge = had[HUGE_PAGE]
     if huge.refused and ALLOWED not in had:
         return _without_refused(huge, first)
@@ -86,7 +87,7 @@ def blamed(refusal: str) -> str:
 def _without_refused(huge: Reply, first: Reply) -> Inquiry:
     """The huge page again. A refusal that names nothing costs everything that was new in it."""
     blame = "top" if huge.allowed is not None else blamed(huge.refused)
-    size = first.rows if not blame else huge.allowed if blame == "top" else HUGE
+    size = first.rows if not blame else huge.allowed if blame == "top" else huge.inquiry.size
     return msgspec.structs.replace(
         huge.inquiry, name=ALLOWED, size=size, count=blame in {"top", "select"}, heads_only=blame != "select"
     )
@@ -159,6 +160,11 @@ def falls(times: Sequence[str | None]) -> bool:
 def _is_everything(first: Reply, had: Mapping[str, Reply]) -> bool:
     """The first page held all there is, so a larger one would tell nothing."""
     return first.link is None and all(reply.rows <= first.rows and reply.link is None for reply in had.values())
+
+
+def _far_more(first: Reply) -> int:
+    """Fewer where records are large: a server may have no cap, and ignore that heads would do."""
+    return min(HUGE, max(2 * first.rows, MOST_AT_ONCE * first.rows // max(1, first.bytes)))
 
 
 def _sensible(first: Reply) -> int:

@@ -13,7 +13,8 @@ from harvester.engine.source import Source
 from harvester.inquiry import Reply
 from harvester.model import Headers, Request, Resource, Response, Walk
 from harvester.planning.dialogue import next_inquiry
-from harvester.planning.profile import Profile, read_profile
+from harvester.planning.profile import Profile
+from harvester.planning.reading import read_profile
 from harvester.provider import Provider
 from harvester.providers import load
 from harvester.sandbox.exchange import Sandbox
