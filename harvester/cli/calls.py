@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harvester.api.quota import QuotaReport
     from harvester.api.status import StatusReport
     from harvester.api.verify import VerifyReport
+    from harvester.api.view import ViewReport
     from harvester.provider import Provider
     from harvester.report.tally import Report
 
@@ -39,6 +40,7 @@ class Api:
     probe: Callable[..., Awaitable[ProbeReport]]
     verify: Callable[..., Awaitable[VerifyReport]]
     metadata: Callable[..., Awaitable[MetadataReport]]
+    view: Callable[..., ViewReport]
     status: Callable[..., StatusReport]
     quota: Callable[..., QuotaReport]
     providers: Callable[[], Sequence[Provider]]
@@ -51,6 +53,7 @@ REAL = Api(
     probe=_loaded("probe", "probe"),
     verify=_loaded("verify", "verify"),
     metadata=_loaded("metadata", "metadata"),
+    view=_loaded("view", "view"),
     status=_loaded("status", "status"),
     quota=_loaded("quota", "quota"),
     providers=_loaded("catalogue", "providers"),

@@ -1,0 +1,196 @@
+"""The current state of a resource, over all its runs: as lines, or as a file of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+
+from msgspec import Struct
+
+from harvester.api.ports import Ports
+from harvester.contracts import Fs
+from harvester.engine.tables import check_installed, write_duckdb, write_parquet
+from harvester.engine.view import CurrentState, Layers, layers_of
+from harvester.errors import ArgumentError
+from harvester.store import layout
+from harvester.store.prepare import prepare_output
+from harvester.store.runs import RunDirectory, find_all_runs
+
+FORMS = {
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".duckdb": "duckdb",
+}
+"""What a file becomes, by its suffix."""
+
+_BATCH = 1 << 20  # bytes written at a time
+
+
+class ViewReport(Struct, frozen=True, kw_only=True):
+    """What went into a current state, and what it holds."""
+
+    source: str
+    resource: str
+    runs: tuple[str, ...]  # the ground first
+    records: int
+    tombstones: int  # keys that are proven gone
+    superseded: int  # records that a later or higher version replaced
+    notes: tuple[str, ...] = ()  # what a reader has to know: runs that are not complete
+    target: str = ""  # the file written; "": none
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all there is, as far as the runs can tell."""
+        return not self.notes
+
+
+def view(
+    out: Path | PurePath | str,
+    resource: str,
+    *,
+    source: str | None = None,
+    to: Path | PurePath | str | None = None,
+    write: Callable[[bytes], object] | None = None,
+    ports: Ports | None = None,
+) -> ViewReport:
+    """The latest version of each key of *resource* over all finished runs in *out*, minus what is proven gone.
+
+    Args:
+        source: needed where several sources have such a resource.
+        to: a file to write: NDJSON, Parquet or DuckDB by its suffix. An existing DuckDB file gets one table more, or
+            another one in the place of the table of that resource; any other file must not exist.
+        write: takes the lines, many at a time, each with its line feed.
+    Raises:
+        ArgumentError: no such resource, another suffix, the file exists, DuckDB is not installed.
+        StorageError: a shard is damaged, or a file cannot be written.
+        Locked: another view of *out* is under way.
+    """
+    ports = ports or Ports()
+    fs, root = ports.fs, PurePath(out)
+    target = None if to is None else PurePath(to)
+    form = "" if target is None else _form(fs, target)
+    name, layers = _layers(fs, root, resource, source)
+    prepare_output(fs, root)
+    with _scratch(fs, root) as scratch:
+        state = CurrentState(fs, ports.rng, layers, scratch)
+        state.settle()
+        if write is not None:
+            for batch in _batches(state.lines()):
+                write(batch)
+        if target is not None:
+            _write_file(fs, state, target, form, resource, scratch)
+    return ViewReport(
+        source=name,
+        resource=resource,
+        runs=tuple(run.name for run in layers.runs),
+        records=state.records,
+        tombstones=state.tombstones,
+        superseded=state.superseded,
+        notes=layers.notes,
+        target="" if target is None else str(target),
+    )
+
+
+def _form(fs: Fs, target: PurePath) -> str:
+    form = FORMS.get(target.suffix.lower())
+    if form is None:
+        raise ArgumentError(f"{target}: name a file that ends in {', '.join(FORMS)}")
+    if form != "ndjson":
+        check_installed()
+    if form != "duckdb" and fs.exists(target):
+        raise ArgumentError(f"{target} exists; name another file, or remove it")
+    if not fs.exists(target.parent):
+        raise ArgumentError(f"there is no directory {target.parent}")
+    return form
+
+
+def _layers(fs: Fs, out: PurePath, resource: str, source: str | None) -> tuple[str, Layers]:
+    """The source that has *resource*, and the runs of it that count."""
+    dirname = resource.replace("/", ".")
+    runs: dict[str, list[RunDirectory]] = {}
+    known: set[str] = set()
+    for run in find_all_runs(fs, out):
+        owner = run.path.parent.parent.name.removeprefix("source=")
+        held = run.path.parent.name.removeprefix("resource=")
+        if run.finished and source in (None, owner):
+            known.add(held)
+            if held == dirname:
+                runs.setdefault(owner, []).append(run)
+    if not runs:
+        has = f"; there is {', '.join(sorted(known))}" if known else ""
+        raise ArgumentError(f"{out} holds no finished run of {resource!a}{has}")
+    if len(runs) > 1:
+        raise ArgumentError(f"several sources have {resource!a}: name one of {', '.join(runs)} with --source")
+    name, found = next(iter(runs.items()))
+    return name, layers_of(fs, found)
+
+
+@contextmanager
+def _scratch(fs: Fs, out: PurePath) -> Iterator[PurePath]:
+    """An empty directory for one view at a time; what a killed one left is removed by the next."""
+    directory = layout.state_directory(out) / "view"
+    held = fs.lock(layout.state_directory(out) / "view.lock")
+    try:
+        fs.remove_tree(directory)
+        fs.make_directory(directory, private=True)
+        yield directory
+    finally:
+        fs.remove_tree(directory)
+        held.release()
+
+
+def _write_file(fs: Fs, state: CurrentState, target: PurePath, form: str, resource: str, scratch: PurePath) -> None:
+    if form == "ndjson":
+        part = target.with_name(target.name + layout.PART)
+        _write_lines(fs, state, part)
+        fs.rename(part, target)
+        return
+    if not state.records:
+        raise ArgumentError(f"{resource} holds no record now, and a table needs one to know its columns")
+    lines = scratch / "lines.ndjson"
+    longest = _write_lines(fs, state, lines)
+    if form == "parquet":
+        part = target.with_name(target.name + layout.PART)
+        fs.remove(part)
+        write_parquet(lines, part, scratch, longest=longest)
+        fs.rename(part, target)
+    else:
+        write_duckdb(lines, target, resource, scratch, longest=longest)
+
+
+def _write_lines(fs: Fs, state: CurrentState, path: PurePath) -> int:
+    """Write the lines to *path*. Returns the bytes of the longest one."""
+    longest = 0
+
+    def measured(lines: Iterator[bytes]) -> Iterator[bytes]:
+        nonlocal longest
+        for line in lines:
+            longest = max(longest, len(line))
+            yield line
+
+    fs.remove(path)
+    file = fs.create(path)
+    try:
+        for batch in _batches(measured(state.lines())):
+            file.write(batch)
+        file.sync()
+    finally:
+        file.close()
+    return longest
+
+
+def _batches(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines with their feeds, about a mebibyte at a time."""
+    waiting: list[bytes] = []
+    size = 0
+    for line in lines:
+        waiting += (line, b"\n")
+        size += len(line)
+        if size >= _BATCH:
+            yield b"".join(waiting)
+            waiting.clear()
+            size = 0
+    if waiting:
+        yield b"".join(waiting)

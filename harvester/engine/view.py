@@ -1,0 +1,268 @@
+"""The current state of a resource: the latest version of each key over all its runs, minus what is proven gone.
+
+The newest complete full run is the ground: what the provider had then. Every later finished run lies on top. Across
+runs the later one counts, whatever its timestamps say (FAULTS T08); inside a run the highest version of a key does,
+in whichever order the versions came (FAULTS P11). A tombstone ends a key until a later run brings it again (T12).
+
+In three passes, so that memory does not grow with the records: keys go into files by their fingerprint, the winner
+of each key is found file by file and becomes one bit beside its line, and the lines with a bit are read once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePath
+from struct import Struct
+
+from harvester.contracts import Fs, Rng
+from harvester.decode.heads import HeadReader
+from harvester.errors import StorageError
+from harvester.model import Resource, Walk
+from harvester.store.commits import CommitLog, walks
+from harvester.store.keys import fingerprint, identity
+from harvester.store.layout import ShardKind, data_kind
+from harvester.store.lines import read_lines
+from harvester.store.manifest import Manifest, read_manifest
+from harvester.store.runs import RunDirectory
+
+_FILES = 64  # that keys are spread over
+_BUFFER = 1 << 16  # bytes of each file that wait in memory
+_ENTRY = Struct("<16sIBqQQ")  # fingerprint, run, kind, seconds and fraction of the version, place
+_TOMBSTONE, _RECORD = 0, 1  # of one run, what it brings counts before what it found gone
+_NO_TIME = -(1 << 62)
+_LINE_BITS = 32
+_DIGITS = 18  # of a fraction of a second
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,40}))?(?:[Zz]|([+-])(\d\d):?(\d\d))?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - both sides of a difference are without a zone
+
+Rank = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shard:
+    """A shard with the walk that wrote it, which tells what the keys in it are."""
+
+    run: int
+    path: PurePath
+    rows: int
+    walk: Walk
+    tombstones: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """The runs that make up the current state."""
+
+    runs: tuple[RunDirectory, ...]  # the ground first
+    manifests: tuple[Manifest, ...]
+    grounded: bool  # the first one is a complete full run
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the state has to know."""
+        notes = []
+        if not self.grounded:
+            notes.append("no full run of it is complete, so records may be missing")
+        notes += [
+            f"run {manifest.run} is {manifest.verdict}: {manifest.reason}"
+            for manifest in self.manifests
+            if manifest.verdict != "complete"
+        ]
+        return tuple(notes)
+
+
+def layers_of(fs: Fs, runs: Sequence[RunDirectory]) -> Layers:
+    """The newest complete full run of *runs* and every finished one after it; all finished ones where there is none."""
+    finished = [
+        (run, manifest) for run in runs if run.finished and (manifest := read_manifest(fs, run.path)) is not None
+    ]
+    full = [
+        place
+        for place, (_, manifest) in enumerate(finished)
+        if manifest.mode == "full" and manifest.verdict == "complete"
+    ]
+    chosen = finished[full[-1] :] if full else finished
+    return Layers(
+        runs=tuple(run for run, _ in chosen),
+        manifests=tuple(manifest for _, manifest in chosen),
+        grounded=bool(full),
+    )
+
+
+class CurrentState:
+    """Which lines of some runs are the current state. Blocking; for one thread.
+
+    Memory: a bit a line, the keys of one file in 64, and some MiB.
+    """
+
+    def __init__(self, fs: Fs, rng: Rng, layers: Layers, scratch: PurePath) -> None:
+        """*scratch*: an empty directory for about 45 bytes a line."""
+        self._fs = fs
+        self._scratch = scratch
+        self._shards = [
+            shard
+            for number, (run, manifest) in enumerate(zip(layers.runs, layers.manifests, strict=True))
+            for shard in _shards_of(fs, rng, number, run, manifest)
+        ]
+        self._wins = [bytearray((shard.rows + 7) // 8) for shard in self._shards]
+        self.records = 0
+        self.tombstones = 0  # keys that a tombstone ended
+        self.superseded = 0  # lines that a later or higher version replaced
+
+    def settle(self) -> None:
+        """Find the winner of each key. Raises ``StorageError`` when a shard is damaged or not what it should be."""
+        spread = _Spread(self._fs, self._scratch)
+        for number, shard in enumerate(self._shards):
+            self._spread(spread, number, shard)
+        spread.close()
+        for path in spread.paths:
+            self._decide(path)
+            self._fs.remove(path)
+
+    def lines(self) -> Iterator[bytes]:
+        """The current state's lines, without line feeds, in the order of the runs."""
+        for shard, wins in zip(self._shards, self._wins, strict=True):
+            if not any(wins):
+                continue
+            for place, line in enumerate(read_lines(self._fs, shard.path)):
+                if wins[place >> 3] >> (place & 7) & 1:
+                    yield line
+
+    def _spread(self, spread: _Spread, number: int, shard: _Shard) -> None:
+        read = _reader(shard)
+        scope = () if shard.walk.value is None else (shard.walk.value,)
+        kind = _TOMBSTONE if shard.tombstones else _RECORD
+        place = -1
+        for place, line in enumerate(read_lines(self._fs, shard.path)):
+            if place >= shard.rows:
+                break
+            if read is None:
+                self._win(number, place)  # without identity members every line is one of its own
+                continue
+            head = read.read(line)
+            if head.key is None:
+                raise StorageError(f"{shard.path}: line {place + 1} has no key ({head.problem}). Verify the run.")
+            name = fingerprint(identity((*scope, *head.key)))
+            at = number << _LINE_BITS | place
+            spread.add(_ENTRY.pack(name[:16], shard.run, kind, *instant_of(head.modified), at))
+        if place + 1 != shard.rows:
+            raise StorageError(f"{shard.path}: does not hold the {shard.rows:,} lines its commit says. Verify the run.")
+
+    def _decide(self, path: PurePath) -> None:
+        best: dict[bytes, Rank] = {}
+        lines = 0
+        for key, *rank in _entries(self._fs, path):
+            lines += rank[1] == _RECORD
+            held = best.get(key)
+            found: Rank = tuple(rank)  # type: ignore[assignment]
+            if held is None or found > held:
+                best[key] = found
+        outcome = Counter(rank[1] for rank in best.values())
+        for _, kind, _, _, at in best.values():
+            if kind == _RECORD:
+                self._win(at >> _LINE_BITS, at & ((1 << _LINE_BITS) - 1))
+        self.tombstones += outcome[_TOMBSTONE]
+        self.superseded += lines - outcome[_RECORD]
+
+    def _win(self, shard: int, line: int) -> None:
+        self._wins[shard][line >> 3] |= 1 << (line & 7)
+        self.records += 1
+
+
+def instant_of(text: str | None) -> tuple[int, int]:
+    """Seconds and 10^-18 seconds, to compare by: never rounded, whatever the number of digits (FAULTS T03).
+
+    A time without a zone is taken for UTC; one that is absent or cannot be read is before all others (FAULTS T04).
+    """
+    found = _INSTANT.fullmatch(text or "")
+    if found is None:
+        return _NO_TIME, 0
+    try:
+        whole = int((datetime.fromisoformat(found[1]) - _EPOCH).total_seconds())
+    except ValueError:  # :60, 24:00
+        return _NO_TIME, 0
+    if found[3]:
+        offset = int(found[4]) * 3600 + int(found[5]) * 60
+        whole += -offset if found[3] == "+" else offset
+    return whole, int((found[2] or "0")[:_DIGITS].ljust(_DIGITS, "0"))
+
+
+def _shards_of(fs: Fs, rng: Rng, number: int, run: RunDirectory, manifest: Manifest) -> Iterator[_Shard]:
+    """The shards of a run that bear on the current state, in the order they were committed.
+
+    Raises:
+        StorageError: the run holds something whose meaning this release does not know.
+    """
+    wrote = {
+        entry.path: (commit.at, commit.walk.id, commit.number, commit.walk)
+        for walk in walks(fs, run.path)
+        for commit in CommitLog(fs, run.path, walk, rng).load()
+        for entry in commit.add
+    }
+    found = []
+    for entry in manifest.shards:
+        kind = data_kind(entry.path)
+        if kind == ShardKind.QUARANTINE:
+            continue
+        if kind not in (ShardKind.PART, ShardKind.DELETED):
+            raise StorageError(f"{run.path / entry.path}: this release does not know what {kind!a} shards mean.")
+        if entry.path not in wrote:
+            raise StorageError(f"{run.path / entry.path}: no commit of its run names it. Verify the run.")
+        at, walk_id, step, walk = wrote[entry.path]
+        shard = _Shard(
+            run=number,
+            path=run.path / entry.path,
+            rows=entry.rows,
+            walk=walk,
+            tombstones=kind == ShardKind.DELETED,
+        )
+        found.append(((at, walk_id, step, entry.path), shard))
+    yield from (shard for _, shard in sorted(found, key=lambda pair: pair[0]))
+
+
+def _reader(shard: _Shard) -> HeadReader | None:
+    """How keys are read from the lines of *shard*; None: its records have no identity members."""
+    resource = shard.walk.resource
+    if not resource.key:
+        return None
+    if not shard.tombstones:
+        return HeadReader(resource)
+    # {"key": {"ListingKey": "…"}, "deleted": true, …}
+    key = tuple(f"key.{name}" for name in resource.key)
+    return HeadReader(Resource(name=resource.name, key=key))
+
+
+class _Spread:
+    """Entries by the first bits of their fingerprint, each share in a file of its own."""
+
+    def __init__(self, fs: Fs, scratch: PurePath) -> None:
+        self.paths = [scratch / f"keys-{number:02d}" for number in range(_FILES)]
+        self._files = [fs.create(path) for path in self.paths]
+        self._waiting = [bytearray() for _ in self.paths]
+
+    def add(self, entry: bytes) -> None:
+        number = entry[0] % _FILES
+        waiting = self._waiting[number]
+        waiting += entry
+        if len(waiting) >= _BUFFER:
+            self._files[number].write(bytes(waiting))
+            waiting.clear()
+
+    def close(self) -> None:
+        for file, waiting in zip(self._files, self._waiting, strict=True):
+            file.write(bytes(waiting))
+            file.close()
+
+
+def _entries(fs: Fs, path: PurePath) -> Iterator[tuple[bytes, int, int, int, int, int]]:
+    with fs.open(path) as stream:
+        rest = b""
+        while block := stream.read(_ENTRY.size << 12):
+            data = rest + block
+            whole = len(data) - len(data) % _ENTRY.size
+            yield from _ENTRY.iter_unpack(memoryview(data)[:whole])
+            rest = data[whole:]
