@@ -9,6 +9,7 @@ only (FAULTS D07). A leading byte order mark is dropped; any other text around t
 from __future__ import annotations
 
 import re
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,6 +23,7 @@ from harvester.decode.lines import one_line
 from harvester.decode.masked import stamp_masked
 from harvester.decode.rescue import rescue
 from harvester.decode.utf8 import is_utf8
+from harvester.decode.verdicts import printable
 from harvester.errors import ProtocolError
 from harvester.model import Action, Headers, Page, PageRequest, Rejected, Response, Walk
 
@@ -95,6 +97,7 @@ class SparkEnvelope:
             return empty_page(response, request)
         body, rejected = open_body(response, self._decode, ("D", "Results"), walk)
         results = body.d.results
+        _check_place(results or (), walk)
         if results is None:
             # Only a count may come without Results; for a page it would read as the end of the chain.
             if "_pagination=count" not in response.url:
@@ -131,6 +134,17 @@ class _AnyObject(Struct):
 
 
 _decode_object = msgspec.json.Decoder(_AnyObject).decode
+
+_PLACE = re.compile(rb'\{\s*"ResourceUri"\s*:\s*"([^"]*)"')
+
+
+def _check_place(records: Sequence[Raw], walk: Walk) -> None:
+    """Raises ``ProtocolError`` when the records say that they live elsewhere: another request's answer (FAULTS H11)."""
+    found = _PLACE.match(records[0]) if records else None
+    name = walk.resource.name.rpartition("/")[2]
+    if found is not None and name not in found[1].decode("utf-8", "replace").replace("\\/", "/").split("/"):
+        raise ProtocolError(f"{walk.resource.name}: a page of {printable(found[1].decode(errors='replace'))} came.")
+
 
 # ------------------------------------------------------------------ pieces for every envelope
 

@@ -46,6 +46,7 @@ class Evidence:
         self.resource = blueprint.resource
         self._transport, self._crew, self._digest, self._sketches = transport, crew, digest, sketches
         self.count_after: int | None = None
+        self._in_doubt = False  # a walk's end proves nothing, and the provider did not say how many there are
         self.claimed = 0  # records that the provider counts at least, by its last word
         self._missing: int | None = None  # of them, by the count; None: none, or nobody can tell
         self._gaps: tuple[Gap, ...] = ()
@@ -59,6 +60,9 @@ class Evidence:
         """
         if await self.claim(walks, shop):
             return "", True
+        if self._in_doubt:
+            told = "nothing shows that the last page was the last, and the provider does not say how many there are"
+            return f"{told}; run with --prove", False
         taken = self._digest.number if self.resource.key else self._crew.total("records")
         missing = self.claimed - taken - self._crew.total("quarantined")
         self._missing = missing if missing > 0 else None
@@ -80,6 +84,7 @@ class Evidence:
                     return True
                 asked.append(number)
             self.count_after = _total(asked)
+        self._in_doubt = before is None and question is not None and self.count_after is None
         self.claimed = min((number for number in (before, self.count_after) if number is not None), default=0)
         return False
 

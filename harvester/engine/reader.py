@@ -14,6 +14,7 @@ from harvester.contracts import Clock, Pager, Transport
 from harvester.decode.heads import HeadReader, PageHeads
 from harvester.engine.ask import open_page, send
 from harvester.engine.frontier import Frontier
+from harvester.engine.own_pages import check_own
 from harvester.engine.source import Source
 from harvester.errors import (
     CursorExpired,
@@ -187,10 +188,12 @@ async def fetch_page(
     while True:
         response = await send(source, transport, walk, request, urgent_at=urgent_at)
         try:
-            return open_page(source, walk, request, response), response
+            page = open_page(source, walk, request, response)
+            check_own(walk.resource, page.records)
+            return page, response
         except ProtocolError:
             # A body cut where no length or chunk told it looks like this (FAULTS H05), and so does a page
-            # served by something in between; asking again decides.
+            # served by something in between or for another request (H11); asking again decides.
             if attempt == _DECODE_ATTEMPTS:
                 raise
         await clock.sleep(_DECODE_PAUSE * attempt)

@@ -72,10 +72,13 @@ class Position:
 
 
 def _is_the_end(page: Page) -> bool:
-    """Whether nothing can be behind *page*: it is empty, and leads nowhere or back to itself."""
-    if page.records or page.rejected:
+    """Whether nothing can be behind *page*: it is empty and its link leads back to it.
+
+    An empty page without a link may be the answer to another request (FAULTS H11).
+    """
+    if page.records or page.rejected or page.next_link is None:
         return False
-    return page.next_link is None or unquote(page.next_link) in unquote(page.request.url)
+    return unquote(page.next_link) in unquote(page.request.url)
 
 
 def resume(walk: Walk, pager_first: PageRequest, commits: tuple[Commit, ...]) -> Position:

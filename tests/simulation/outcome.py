@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import PurePath
 
 from harvester.events import Event, PageFetched
+from harvester.model import Phase
 from harvester.report.tally import Report
 from harvester.sandbox.shelves import Shelf
+from harvester.store.manifest import Manifest, read_manifest
+from harvester.store.runs import find_all_runs
 from tests.simulation.contestants import Contestant
-from tests.simulation.truth import finished, held
+from tests.simulation.truth import held
 from tests.simulation.world import World
 
 Version = tuple[str, ...]
@@ -48,17 +52,31 @@ def check_outcome(world: World, contestant: Contestant, report: Report, truth: s
     else:
         assert report.exit_status == 0, report
     verdicts = {row.resource: row for row in report.resources}
-    for resource, (run, manifest) in finished(world.machine).items():
-        lines = held(world.machine.files, run, manifest)
-        _check_once(contestant, world, resource, lines)
-        if manifest.verdict == "complete":
-            _check_whole(contestant, world, resource, lines, truth, witness)
-        else:
-            assert manifest.reason, f"{resource} is {manifest.verdict} and does not say why"
+    for resource, runs in _finished_runs(world).items():
+        whole: Counter[bytes] = Counter()
+        for run, manifest in runs:
+            lines = held(world.machine.files, run, manifest)
+            _check_once(contestant, world, resource, lines)
+            assert manifest.reason or manifest.verdict == "complete", f"{resource} does not say why it is not complete"
+            if manifest.mode == Phase.FULL:
+                whole = Counter()
+            whole.update(set(lines) - set(whole) if manifest.mode != Phase.FULL else lines)
+        if runs[-1][1].verdict == "complete":
+            _check_whole(contestant, world, resource, whole, truth, witness)
     row = verdicts.get(contestant.path)
     if row is None:
         return f"exit {report.exit_status}: {'; '.join(each.reason for each in report.failures)}"
     return "equal" if row.verdict == "complete" else f"exit {report.exit_status}, {row.verdict}: {row.reason}"
+
+
+def _finished_runs(world: World) -> dict[str, list[tuple[PurePath, Manifest]]]:
+    """Every run of a resource that has a manifest, oldest first. A delta holds what changed since the run before."""
+    found: dict[str, list[tuple[PurePath, Manifest]]] = {}
+    for run in find_all_runs(world.machine.files, world.machine.out):
+        manifest = read_manifest(world.machine.files, run.path)
+        if manifest is not None:
+            found.setdefault(manifest.resource, []).append((run.path, manifest))
+    return found
 
 
 def _check_once(contestant: Contestant, world: World, resource: str, lines: Counter[bytes]) -> None:
