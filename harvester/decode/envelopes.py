@@ -9,7 +9,6 @@ only (FAULTS D07). A leading byte order mark is dropped; any other text around t
 from __future__ import annotations
 
 import re
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
