@@ -13,7 +13,7 @@ RUNTIME := $(VENV)/.installed-runtime
 TOOLS := $(VENV)/.installed-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate promises check lint format bench sandbox quota-sweep fuzz lock clean
+.PHONY: help run test simulate promises odd-servers check lint format bench sandbox quota-sweep fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ format: $(TOOLS) ## bring the code into shape
 
 bench: $(TOOLS) ## measure, and compare with a plain aiohttp + orjson loop
 	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
+
+odd-servers: $(TOOLS) ## harvest SEEDS servers with oddities by chance while their rows come and go
+	$(BIN)/python -m tests.api.odd_servers $(SEEDS) $(FROM)
 
 quota-sweep: $(TOOLS) ## what the governor gets of hidden quotas: SEEDS=200 HOURS=24 WORD=headers
 	$(BIN)/python -m tests.governor.sweep $(or $(SEEDS),3) $(or $(HOURS),24) "$(WORD)"

@@ -25,6 +25,7 @@ class Inquiry(Struct, frozen=True, kw_only=True):
 
     name: str  # what it is called in evidence: "first page", "newest first"
     size: int | None = None  # at most so many records; None: the server decides
+    skip: int = 0  # leave out so many of the first
     portion: int | None = None  # everything, but in pages of so many
     count: bool = False  # and how many there are in all
     heads_only: bool = False  # only identity and modification time of each record
@@ -46,6 +47,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     status: int = 0  # of a refusal, where it is known
     allowed: int | None = None  # largest page, where the refusal names it
     selected: bool = False  # the request said which members it wants
+    skipped: bool = False  # and that it wants to leave out the first records
     rows: int = 0  # records that came, undecodable ones among them
     keys: tuple[tuple[str, ...] | None, ...] = ()  # identity of each decoded record; None: unusable
     times: tuple[str | None, ...] = ()  # modification time of each, the provider's text

@@ -79,6 +79,7 @@ def _reply(inquiry: Inquiry, walk: Walk, request: PageRequest, page: Page, respo
     return Reply(
         inquiry=inquiry,
         selected="select=" in request.url,
+        skipped=inquiry.skip > 0 and "skip=" in request.url,
         rows=len(page.records) + len(page.rejected),
         keys=tuple(heads.columns.keys),
         times=tuple(heads.columns.times),

@@ -30,6 +30,7 @@ class ODataQuestions:
             ("$expand", "" if inquiry.heads_only else walk.expand or ""),
             ("$count", "true" if inquiry.count and self.counts else ""),
             ("$top", "" if inquiry.size is None else str(inquiry.size)),
+            ("$skip", str(inquiry.skip) if inquiry.skip else ""),
         )
         prefer = () if inquiry.portion is None else (("Prefer", f"odata.maxpagesize={inquiry.portion}"),)
         return PageRequest(url=with_query(collection(walk), query), size=inquiry.size, headers=prefer)

@@ -9,7 +9,8 @@
    filter, the order and the count are right or they are not. Records without a time: *one record*, by its key.
 5. *next page*: the link of the first page, after all that. Where it led, how it counted on, how old it could get.
    Without one, *small pages*: everything again in two portions, so that a link must come.
-6. *whole page*: as many whole records as are sensible, with the count a second time. Speed by size.
+6. *whole page*: as many whole records as are sensible, but for the first, with the count a second time. Speed by size;
+   whether ``$skip`` is heard.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ LONGEST_PAGE = 10.0  # seconds a page may take
 FIRST, HUGE_PAGE, ALLOWED, NEWEST = "first page", "huge page", "allowed page", "newest first"
 SINCE, ONE, NEXT, SMALL, WHOLE_PAGE = "changed since", "one record", "next page", "small pages", "whole page"
 
-_OPTION = re.compile(r"\b(count|select|top)\b", re.ASCII | re.IGNORECASE)
+_OPTION = re.compile(r"\b(count|select|top|skip)\b", re.ASCII | re.IGNORECASE)
 _FRACTION = re.compile(r":\d\d\.(\d+)", re.ASCII)
 
 
@@ -74,12 +75,14 @@ def next_inquiry(replies: Sequence[Reply]) -> Inquiry | None:
     if first.link is None and first.rows > 1 and SMALL not in had:
         return Inquiry(name=SMALL, portion=(first.rows + 1) // 2)
     if WHOLE_PAGE not in had and _few(had) and not _is_everything(first, had):
-        return Inquiry(name=WHOLE_PAGE, size=min(WHOLE, _sensible(first), _cap(had)), count=_heard_counting(had))
+        return Inquiry(
+            name=WHOLE_PAGE, skip=1, size=min(WHOLE, _sensible(first), _cap(had)), count=_heard_counting(had)
+        )
     return None
 
 
 def blamed(refusal: str) -> str:
-    """The query option that a refusal of the huge page speaks of: ``count``, ``select`` or ``top``; "": none."""
+    """The query option beside filter and order that a refusal speaks of, e.g. ``count``; "": none."""
     found = _OPTION.search(refusal)
     return "" if found is None else found[1].lower()
 

@@ -75,6 +75,20 @@ def top_heard(answers: Answers) -> tuple[Heard, str]:
     return Heard.UNKNOWN, "there are too few records to see"
 
 
+def skip_heard(answers: Answers) -> tuple[Heard, str]:
+    """By the record that comes first where the first was to be left out."""
+    whole, first = answers.had.get(dialogue.WHOLE_PAGE), answers.first
+    if reason := answers.refused.get(dialogue.WHOLE_PAGE):
+        return (Heard.REFUSED if dialogue.blamed(reason) == "skip" else Heard.UNKNOWN), reason
+    if whole is None or not whole.skipped or not whole.keys or len(first.keys) < 2:
+        return Heard.UNKNOWN, "not asked"
+    if whole.keys[0] == first.keys[1]:
+        return Heard.HONOURED, "the first record was left out, as asked for"
+    if whole.keys[0] == first.keys[0]:
+        return Heard.IGNORED, "the first record came, though it was to be left out"
+    return Heard.UNKNOWN, "another record came first"
+
+
 def select_heard(answers: Answers) -> tuple[Heard, str]:
     """By the members of a record that was asked for with few of them."""
     large = answers.large

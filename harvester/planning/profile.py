@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from harvester.planning.link_forms import LinkForm
 
-FORMAT = 1  # of a kept profile; another one is probed anew
+FORMAT = 2  # of a kept profile; another one is probed anew
 
 
 class Heard(StrEnum):
@@ -69,6 +69,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     filter: Heard = Heard.UNKNOWN
     orderby: Heard = Heard.UNKNOWN
     top: Heard = Heard.UNKNOWN
+    skip: Heard = Heard.UNKNOWN
     select: Heard = Heard.UNKNOWN
     page_size: int | None = None  # largest sensible: by cap, bytes and speed; None: unknown
     findings: tuple[Finding, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harvester.inquiry import Reply
 from harvester.planning import dialogue
 from harvester.planning.answers import Answers
-from harvester.planning.heard import filter_heard, orderby_heard, select_heard, top_heard
+from harvester.planning.heard import filter_heard, orderby_heard, select_heard, skip_heard, top_heard
 from harvester.planning.paging import cap_of, count_worth, link_led, link_of, order_of, sensible_page, steadiness
 from harvester.planning.profile import Finding, Profile
 
@@ -23,6 +23,7 @@ def read_profile(replies: Sequence[Reply]) -> Profile:
     filter_, filter_seen = filter_heard(answers)
     orderby, orderby_seen = orderby_heard(answers)
     top, top_seen = top_heard(answers)
+    skip, skip_seen = skip_heard(answers)
     select, select_seen = select_heard(answers)
     count, count_seen = count_worth(answers)
     cap, cap_seen = cap_of(answers)
@@ -50,6 +51,7 @@ def read_profile(replies: Sequence[Reply]) -> Profile:
         filter=filter_,
         orderby=orderby,
         top=top,
+        skip=skip,
         select=select,
         page_size=page_size,
         findings=(
@@ -60,6 +62,7 @@ def read_profile(replies: Sequence[Reply]) -> Profile:
             Finding("$filter", filter_.value, filter_seen),
             Finding("$orderby", orderby.value, orderby_seen),
             Finding("$top", top.value, top_seen),
+            Finding("$skip", skip.value, skip_seen),
             Finding("$select", select.value, select_seen),
             Finding("next link", form.value, form_seen),
             Finding("link lifetime", "unknown" if age is None else f"at least {age:.1f} s", led_seen),

@@ -59,8 +59,8 @@ def _walk(available: Collection[str], profile: Profile, budget: Budget, default:
     """(walk, reason, doubt)."""
     if profile.top is Heard.REFUSED:  # all but the chain send a size
         available = [name for name in available if name not in {KEYSET, OFFSET}]
-    elif profile.top is Heard.IGNORED:  # pages that are larger than asked for do not meet where they should
-        available = [name for name in available if name != OFFSET]
+    elif profile.top is Heard.IGNORED or profile.skip in {Heard.REFUSED, Heard.IGNORED}:
+        available = [name for name in available if name != OFFSET]  # its pages would not meet where they should
     ordered = profile.orderby is Heard.HONOURED
     by_value = ordered and profile.filter is Heard.HONOURED and (profile.dated or not profile.number_key)
     by_value = by_value and KEYSET in available

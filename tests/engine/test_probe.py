@@ -33,6 +33,7 @@ CASES: dict[str, dict[str, object]] = {
         "filter": Heard.HONOURED,
         "orderby": Heard.HONOURED,
         "top": Heard.HONOURED,
+        "skip": Heard.HONOURED,
         "select": Heard.HONOURED,
         "count": Count.HONEST,
         "records": 1_200,
@@ -63,7 +64,8 @@ CASES: dict[str, dict[str, object]] = {
     "links-key": {"link": LinkForm.KEY, "link_leads_on": True},
     "links-none": {"link": LinkForm.NONE, "whole": False, "link_leads_on": None},
     "links-none,cap-100,ignores-count": {"link": LinkForm.NONE, "whole": False},
-    "links-offset,ignores-skip": {"link": LinkForm.OFFSET, "link_leads_on": False},
+    "links-offset,ignores-skip": {"link": LinkForm.OFFSET, "link_leads_on": False, "skip": Heard.IGNORED},
+    "links-hidden,refuses-skip": {"link": LinkForm.OFFSET, "link_leads_on": True, "skip": Heard.REFUSED},
     "order-time": {"order": Order.TIME, "steady": True},
     "order-chance": {"order": Order.OTHER, "steady": False},
     "cap-5000": {"whole": True, "link": LinkForm.KEY, "cap": None, "records": 1_200},
@@ -95,6 +97,7 @@ WALKS: dict[str, tuple[str, str]] = {
     "cap-5000,links-none": ("keyset", "everything fits one page today"),
     "links-offset,ignores-top": ("keyset", "an offset, which shifts; it filters and sorts"),
     "links-offset,ignores-skip": ("keyset", "an offset, which shifts; it filters and sorts"),
+    "links-hidden,refuses-skip": ("keyset", "an offset, which shifts; it filters and sorts"),
 }
 
 
