@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from msgspec import Struct, structs
 
 from harvester.api.ports import Ports
+from harvester.engine.heads_of import heads_of
 from harvester.errors import ArgumentError, ConfigError, ProtocolError, RepeatError
 from harvester.model import Request
 from harvester.store.compare import Difference, compare_lines
 from harvester.store.manifest import Manifest, read_manifest
-from harvester.store.verify import RunVerdict, verify_tree
+from harvester.store.runs import find_all_runs
+from harvester.store.verify import RunVerdict, verify_run
 from harvester.wire.limits import MIB, Caps
 from harvester.wire.origin import Origin
 from harvester.wire.transport import AiohttpTransport
@@ -59,14 +62,17 @@ async def verify(
     *,
     against: str | None = None,
     on_progress: Callable[[ResourceCheck], None] | None = None,
+    on_bytes: Callable[[PurePath, int], None] | None = None,
     ports: Ports | None = None,
 ) -> VerifyReport:
-    """Compare every finished run below *out* with its manifest: names, sizes, hashes, rows, lines, totals.
+    """Compare every finished run below *out* with its manifest: names, sizes, hashes, rows, lines, totals, keys, times.
 
     Args:
         against: the URL of a sandbox; the newest finished run of each resource is compared with the truth it
             serves, record by record and byte by byte.
         on_progress: called with each run as it is done.
+        on_bytes: called from another thread with the path of the shard that is read, and the bytes read of it since
+            the last call.
     Raises:
         ArgumentError: there is no harvest at *out*.
         StorageError: something cannot be read at all.
@@ -77,12 +83,14 @@ async def verify(
     sandbox = _sandbox_at(against) if against is not None else None
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-verify") as executor:
-        verdicts = await loop.run_in_executor(executor, verify_tree, ports.fs, root)
-        if not verdicts:
+        runs = await loop.run_in_executor(executor, find_all_runs, ports.fs, root)
+        if not runs:
             raise ArgumentError(f"{root} holds no harvest; name the directory that `harvester run` writes to")
         checks: list[ResourceCheck] = []
-        newest = {verdict.path.parent: verdict.path for verdict in verdicts if verdict.finished}
-        for verdict in verdicts:
+        newest = {run.path.parent: run.path for run in runs if run.finished}
+        judge = partial(verify_run, ports.fs, heads_of=heads_of, on_bytes=on_bytes)
+        for run in runs:
+            verdict = await loop.run_in_executor(executor, judge, run.path)
             manifest = _manifest(ports, verdict)
             check = _check(verdict, manifest)
             if sandbox is not None and manifest is not None and newest.get(verdict.path.parent) == verdict.path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -9,12 +11,15 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from harvester.cli.context import Given
+from harvester.cli.context import Context, Given
 from harvester.report import units
 from harvester.report.render import safe, table_of, write_line
 
 if TYPE_CHECKING:
     from harvester.api.verify import ResourceCheck, VerifyReport
+
+
+_SHOWN_EVERY = 16 << 20  # bytes
 
 
 async def verify(
@@ -26,7 +31,7 @@ async def verify(
     debug: bool = False,
     context: Given,
 ) -> int:
-    """Compare a harvest with its manifests: every shard, hash, row and total. Optionally with a sandbox's truth.
+    """Compare a harvest with its manifests: every shard, hash, row, key and total. Optionally with a sandbox's truth.
 
     Exit status:
 
@@ -48,12 +53,32 @@ async def verify(
     debug
         show tracebacks and log everything to standard error.
     """
-    report = await context.api.verify(PurePath(out), against=against, ports=context.ports)
+    with _reading(context) as on_bytes:
+        report = await context.api.verify(PurePath(out), against=against, on_bytes=on_bytes, ports=context.ports)
     if json:
         context.raw_stdout.write(msgspec.json.encode(report) + b"\n")
     else:
         write_checks(report, context.console)
     return 0 if report.matches else 1
+
+
+@contextmanager
+def _reading(context: Context) -> Iterator[Callable[[PurePath, int], None] | None]:
+    """What is read, on one line of the terminal while the block lasts; elsewhere nothing."""
+    if not context.for_a_person:
+        yield None
+        return
+    read = 0
+    with context.console.status("reading") as status:
+
+        def on_bytes(path: PurePath, size: int) -> None:
+            nonlocal read
+            before, read = read, read + size
+            if before // _SHOWN_EVERY != read // _SHOWN_EVERY:
+                resource = path.parent.parent.name.removeprefix("resource=")
+                status.update(safe(f"reading {resource}: {units.size(read)} so far"))
+
+        yield on_bytes
 
 
 def write_checks(report: VerifyReport, console: Console, *, only_differences: bool = False) -> None:

@@ -137,6 +137,8 @@ class Evidence:
             count_before=_total(before),
             count_after=self.count_after,
             keys=self._digest.key_set() if self.resource.key else None,
+            key=self.resource.key,
+            modified=self.resource.modified,
             quarantined=self._crew.total("quarantined"),
             tombstones=0,
             walks=tuple(self._walk(name, walk) for name, walk in sorted(self._crew.walks.items())),

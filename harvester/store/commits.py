@@ -85,19 +85,10 @@ class CommitLog:
             StorageError: a commit is missing, damaged, of another walk or format, or a shard it names is missing or
                 has another size (FAULTS F07, F08, R11); the message names the file.
         """
-        names = [name for name in self._fs.names(self._directory) if _FILE.fullmatch(name)]
-        commits = tuple(self._read(self._directory / name) for name in names)
-        for number, (name, commit) in enumerate(zip(names, commits, strict=True), start=1):
-            path = self._directory / name
-            if name != _file_name(number):
-                raise StorageError(
-                    f"{self._directory / _file_name(number)}: is missing, though later commits exist. "
-                    "Restore it, or remove the run directory and harvest again."
-                )
-            if commit.number != number or commit.walk.id != self._walk:
-                raise StorageError(f"{path}: is commit {commit.number} of walk {commit.walk.id}; it was moved here.")
+        commits = read_log(self._fs, self.run_directory, self._walk)
+        for commit in commits:
             for shard in commit.add:
-                self._check_shard(path, shard)
+                self._check_shard(self._directory / _file_name(commit.number), shard)
         if commits:
             # The last one may come from a process that was killed before its own sync; we go on from it.
             self._fs.sync_directory(self._directory)
@@ -178,6 +169,27 @@ class CommitLog:
                 f"{path}: has {size:,} bytes, but {commit.name} of walk {self._walk} names {shard.bytes:,}. "
                 "Restore it, or remove the run directory and harvest again."
             )
+
+
+def read_log(fs: Fs, run_dir: PurePath, walk: str) -> tuple[Commit, ...]:
+    """Every commit of *walk*, in order, whatever became of the shards they name.
+
+    Raises:
+        StorageError: a commit is missing, damaged, or of another walk or format; the message names the file.
+    """
+    directory = log_directory(run_dir, walk)
+    names = [name for name in fs.names(directory) if _FILE.fullmatch(name)]
+    commits = tuple(read_document(fs, directory / name, Commit, _FORMATS) for name in names)
+    for number, (name, commit) in enumerate(zip(names, commits, strict=True), start=1):
+        path = directory / name
+        if name != _file_name(number):
+            raise StorageError(
+                f"{directory / _file_name(number)}: is missing, though later commits exist. "
+                "Restore it, or remove the run directory and harvest again."
+            )
+        if commit.number != number or commit.walk.id != walk:
+            raise StorageError(f"{path}: is commit {commit.number} of walk {commit.walk.id}; it was moved here.")
+    return commits
 
 
 def walks(fs: Fs, run_dir: PurePath) -> tuple[str, ...]:

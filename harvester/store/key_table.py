@@ -48,14 +48,14 @@ class KeyTable:
         buffered: keys kept in memory before they go to the file.
     """
 
-    def __init__(self, fs: Fs, path: PurePath | None, *, buffered: int = _BUFFERED) -> None:
+    def __init__(self, fs: Fs, path: PurePath | None, *, buffered: int = _BUFFERED, nowhere: str = ":memory:") -> None:
         self._fs, self._path, self._buffered = fs, path, buffered
         self._rows: Part = {}
         if path is not None:
             fs.remove(path)
         with self._explained():
             self._database = sqlite3.connect(
-                ":memory:" if path is None else str(path), isolation_level=None, check_same_thread=False
+                nowhere if path is None else str(path), isolation_level=None, check_same_thread=False
             )
             try:
                 for statement in _SCHEMA:
@@ -63,6 +63,11 @@ class KeyTable:
             except sqlite3.Error:
                 self._database.close()
                 raise
+
+    @classmethod
+    def temporary(cls, fs: Fs) -> Self:
+        """One in a file of the system's own temporary directory, which nobody else sees and which goes by itself."""
+        return cls(fs, None, nowhere="")
 
     def put(self, prints: Sequence[bytes], names: Sequence[bytes], times: Sequence[str | None]) -> None:
         """Add keys; of one that is there already, the version with the later time stands.

@@ -99,6 +99,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     count_before: int | None = None  # what the provider claimed; None: it does not tell
     count_after: int | None = None
     keys: KeySet | None  # None: the records have no identity members
+    key: tuple[str, ...] = ()  # these members; () also: an earlier release did not say
+    modified: str | None = None  # the member with the modification time; None: there is none, or it was not said
     quarantined: int = 0  # lines of all ``quarantine`` shards
     tombstones: int = 0  # lines of all ``deleted`` shards
     walks: tuple[WalkEvidence, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import PurePath
 
@@ -15,8 +16,10 @@ from harvester.errors import StorageError
 from harvester.store.layout import ShardKind, data_kind
 from harvester.store.lines import Source, lines_of
 from harvester.store.manifest import Manifest, read_manifest, stray_files
+from harvester.store.recount import HeadsOf, Recount
 from harvester.store.runs import find_all_runs
 from harvester.store.shardfile import ShardEntry
+from harvester.store.verify_commits import verify_commits
 
 
 class RunVerdict(Struct, frozen=True, kw_only=True):
@@ -46,8 +49,8 @@ _decode_object = msgspec.json.Decoder(_Object).decode
 class _Hashed:
     """A stream that is hashed and counted as it is read."""
 
-    def __init__(self, stream: Source) -> None:
-        self._stream = stream
+    def __init__(self, stream: Source, on_bytes: Callable[[int], None] | None) -> None:
+        self._stream, self._on_bytes = stream, on_bytes
         self.hash = sha256()
         self.size = 0
 
@@ -55,32 +58,51 @@ class _Hashed:
         data = self._stream.read(size)
         self.hash.update(data)
         self.size += len(data)
+        if self._on_bytes is not None:
+            self._on_bytes(len(data))
         return data
 
 
 def verify_tree(
-    fs: Fs, out: PurePath, on_progress: Callable[[RunVerdict], None] | None = None
+    fs: Fs,
+    out: PurePath,
+    on_progress: Callable[[RunVerdict], None] | None = None,
+    *,
+    heads_of: HeadsOf | None = None,
+    on_bytes: Callable[[PurePath, int], None] | None = None,
 ) -> tuple[RunVerdict, ...]:
     """Verify every run below *out*, in the order of their paths.
 
     Args:
         on_progress: called with each verdict as it is reached.
+        heads_of, on_bytes: as for ``verify_run``.
     """
     verdicts = []
     for run in find_all_runs(fs, out):
-        verdict = verify_run(fs, run.path)
+        verdict = verify_run(fs, run.path, heads_of=heads_of, on_bytes=on_bytes)
         verdicts.append(verdict)
         if on_progress is not None:
             on_progress(verdict)
     return tuple(verdicts)
 
 
-def verify_run(fs: Fs, run_dir: PurePath) -> RunVerdict:
+def verify_run(
+    fs: Fs,
+    run_dir: PurePath,
+    *,
+    heads_of: HeadsOf | None = None,
+    on_bytes: Callable[[PurePath, int], None] | None = None,
+) -> RunVerdict:
     """Read every shard of a run and compare it with the manifest.
 
     Checked: each shard exists with its size, SHA-256 and rows; it decompresses to its end; each line is one JSON
-    object in UTF-8; no other data file lies beside the manifest; the totals are the sums. Every shard is read once.
+    object in UTF-8; no other data file lies beside the manifest; the totals are the sums; the keys have the digest
+    and the walks the rows and times they are said to have; the commits name the same shards. Every shard is read once.
     Damage is a problem in the verdict, never an exception.
+
+    Args:
+        heads_of: reads keys and times; None: they are not looked at.
+        on_bytes: called while a shard is read, with its path and the bytes read since the last call.
     """
     try:
         manifest = read_manifest(fs, run_dir)
@@ -94,12 +116,17 @@ def verify_run(fs: Fs, run_dir: PurePath) -> RunVerdict:
     ]
     rows: Counter[str] = Counter()
     size = 0
-    for entry in manifest.shards:
-        counted, read, found = _verify_shard(fs, run_dir, entry)
-        rows[data_kind(entry.path) or ""] += counted
-        size += read
-        problems.extend(f"{run_dir / entry.path}: {problem}" for problem in found)
-    problems.extend(f"{run_dir}: {problem}" for problem in _verify_totals(manifest, run_dir, rows, size))
+    with Recount(fs, manifest, heads_of(manifest) if heads_of is not None else None) as recount:
+        for entry in manifest.shards:
+            counted, read, found = _verify_shard(fs, run_dir, entry, recount, on_bytes)
+            rows[data_kind(entry.path) or ""] += counted
+            size += read
+            problems.extend(f"{run_dir / entry.path}: {problem}" for problem in found)
+        damaged = bool(problems)
+        problems.extend(f"{run_dir}: {problem}" for problem in _verify_totals(manifest, run_dir, rows, size))
+        # Of shards that are damaged everything else would be told to be wrong as well.
+        whole = [] if damaged else [*recount.problems(), *verify_commits(fs, run_dir, manifest)]
+        problems.extend(f"{run_dir}: {problem}" for problem in whole)
     return RunVerdict(
         path=run_dir,
         finished=True,
@@ -111,7 +138,13 @@ def verify_run(fs: Fs, run_dir: PurePath) -> RunVerdict:
     )
 
 
-def _verify_shard(fs: Fs, run_dir: PurePath, entry: ShardEntry) -> tuple[int, int, list[str]]:
+def _verify_shard(
+    fs: Fs,
+    run_dir: PurePath,
+    entry: ShardEntry,
+    recount: Recount,
+    on_bytes: Callable[[PurePath, int], None] | None,
+) -> tuple[int, int, list[str]]:
     """Rows counted, bytes read, and what is wrong."""
     path = run_dir / entry.path
     problems: list[str] = []
@@ -119,13 +152,19 @@ def _verify_shard(fs: Fs, run_dir: PurePath, entry: ShardEntry) -> tuple[int, in
         if PurePath(entry.path).name != entry.path or not fs.exists(path):
             return 0, 0, ["is missing"]
         rows = 0
+        recount.begin(entry)
         with fs.open(path) as stream:
-            hashed = _Hashed(stream)
+            hashed = _Hashed(stream, partial(on_bytes, path) if on_bytes is not None else None)
             try:
                 for line in lines_of(hashed, path):
                     rows += 1
-                    if not problems and (fault := _fault_of(line)):
+                    if problems:
+                        continue
+                    if fault := _fault_of(line):
                         problems.append(f"line {rows:,} {fault}")
+                    else:
+                        recount.line(line)
+                problems.extend(recount.end())
             except StorageError as error:
                 problems.append(str(error).removeprefix(f"{path}: "))
             while hashed.read(1 << 20):  # what lies behind the damage counts for size and hash

@@ -50,7 +50,9 @@ class LakeServer:
         parts = urlsplit(url)
         table = unquote(parts.path.removeprefix("/odata/"))
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        table, _, entity = table.removesuffix("')").partition("('")
+        entity = ""
+        if table.endswith("')"):
+            table, _, entity = table.removesuffix("')").partition("('")
         if table not in self.tables:
             raise ResourceRefused(f"404 {table}", status=404)
         hidden = self.hidden(url)
@@ -76,7 +78,7 @@ class LakeServer:
         if len(rows) > size and self.drop_link_on != number:
             last = next(iter(rows[size - 1].values()))
             kept = "".join(f"{name}={value}&" for name, value in query.items() if name not in {"$skiptoken"})
-            body["@odata.nextLink"] = f"{table}?{kept}$skiptoken={last}".replace(" ", "%20")
+            body["@odata.nextLink"] = f"{table.rpartition('/')[2]}?{kept}$skiptoken={last}".replace(" ", "%20")
         return json.dumps(body, ensure_ascii=False).encode()
 
     def _entity(self, table: str, rows: list[Row], key: str) -> bytes:
