@@ -88,7 +88,7 @@ def view(
         records=state.records,
         tombstones=state.tombstones,
         superseded=state.superseded,
-        notes=layers.notes,
+        notes=(*layers.notes, *state.notes),
         target="" if target is None else str(target),
     )
 

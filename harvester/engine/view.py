@@ -113,6 +113,14 @@ class CurrentState:
         self.tombstones = 0  # keys that a tombstone ended
         self.superseded = 0  # lines that a later or higher version replaced
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the lines has to know, besides ``Layers.notes``."""
+        keyless = [shard for shard in self._shards if not shard.walk.resource.key and shard.rows]
+        if len({shard.run for shard in keyless}) < 2:
+            return ()
+        return ("its records have no identity, so that those of later runs stand beside the earlier ones",)
+
     def settle(self) -> None:
         """Find the winner of each key. Raises ``StorageError`` when a shard is damaged or not what it should be."""
         spread = _Spread(self._fs, self._scratch)

@@ -18,6 +18,7 @@ from harvester.sandbox import oddities
 from harvester.sandbox.odata import Collection, parse_orderby, parse_select, project, whole_number
 from harvester.sandbox.odata import Order as OrderTerm
 from harvester.sandbox.odata_filter import QueryError, parse_filter
+from harvester.sandbox.odata_metadata import XML, as_xml
 from harvester.sandbox.odata_server_data import KEYS, MODIFIED, ServerData
 from harvester.sandbox.oddities import Oddities
 from harvester.sandbox.records import Row, array
@@ -87,6 +88,9 @@ class OdataServer:
                 server = oddities.parse(words)
             except ValueError as error:
                 raise _Refusal(404, str(error)) from error
+            if ask.method == "GET" and resource == "$metadata":
+                tables = {name: self._data.collection(name).table for name in KEYS}
+                return Answer(headers=XML, body=as_xml("OdataServer", KEYS, tables))
             if ask.method != "GET" or resource not in KEYS:
                 raise _Refusal(404, f"No resource {resource}; there are {', '.join(KEYS)}")
             return self._page(server, resource, ask)

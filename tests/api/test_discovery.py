@@ -17,6 +17,8 @@ from harvester.errors import ArgumentError, ConfigError, CredentialsRefused, Pro
 from harvester.events import Event, RunFinished, Warned
 from harvester.sandbox.exchange import Sandbox
 from harvester.sandbox.faults import parse_rules
+from harvester.sandbox.server import running_sandbox
+from harvester.sandbox.settings import Settings
 from harvester.store.models import KeptModel, keep
 
 
@@ -40,6 +42,14 @@ async def test_every_entity_set_is_harvested_with_the_key_of_the_metadata(sandbo
         for path in (tmp_path / "out").glob("source=spark_reso/resource=*/run=*/_manifest.json")
     }
     assert all(manifest["keys"]["number"] == manifest["records"] for manifest in manifests.values())
+
+
+async def test_a_server_without_a_contract_is_harvested_by_its_metadata_alone(tmp_path: Path) -> None:
+    """No resource is named anywhere but in ``$metadata``."""
+    async with running_sandbox(Settings(seed=5, records=60, options={"odata_server": {}})) as sandbox:
+        report = await harvester.run(everything(sandbox, tmp_path, "odata-plain"), sources=["odata-plain"])
+        assert {row.resource for row in report.resources} == {"Property", "Member", "Office"}
+        assert report.complete
 
 
 async def test_the_request_for_the_metadata_is_counted(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -195,7 +195,13 @@ def test_the_same_key_of_two_databases_is_two_keys(harvested: Harvested) -> None
 def test_records_without_identity_stay_as_many_as_they_are(harvested: Harvested) -> None:
     plain = Resource(name="system")
     harvested.run([b'{"a":1}', b'{"a":1}', b'{"a":2}'], resource=plain)
-    assert harvested.view("system")[0] == [b'{"a":1}', b'{"a":1}', b'{"a":2}']
+    held, report = harvested.view("system")
+    assert held == [b'{"a":1}', b'{"a":1}', b'{"a":2}']
+    assert report.whole
+    harvested.run([b'{"a":3}'], resource=plain, mode="delta")
+    held, report = harvested.view("system")
+    assert held[-1] == b'{"a":3}'
+    assert "no identity" in report.notes[0]
 
 
 def test_several_sources_must_be_told_apart(harvested: Harvested) -> None:
