@@ -28,7 +28,7 @@ from harvester.store import layout
 from harvester.store.prepare import prepare_output
 from harvester.store.shards import Compression
 
-MODES = ("auto", "full")
+MODES = ("auto", "full", "delta")
 
 
 async def run(
@@ -47,7 +47,8 @@ async def run(
     """Harvest every configured resource into ``config.out``, going on with what an earlier attempt left.
 
     Args:
-        mode: ``auto`` or ``full``: a new harvest reads everything; an unfinished one is finished first.
+        mode: ``full`` reads everything, ``delta`` what changed since the last complete harvest, ``auto`` the latter
+            where there is one. An unfinished harvest is finished first, as it was begun.
         sink: receives every event as it happens.
         sources, resources: names to restrict the run to; (): all that are configured.
         deadline: seconds after which the run stops, resumable, with exit status 75; None: ``config.deadline``.
@@ -63,7 +64,7 @@ async def run(
         CannotCreate, Locked: the output directory cannot be used, or another process uses it.
     """
     if mode not in MODES:
-        raise ArgumentError(f"there is no mode {mode!r} yet; there is {' and '.join(MODES)}")
+        raise ArgumentError(f"there is no mode {mode!r}; there is {', '.join(MODES)}")
     ports = ports or Ports()
     discovery = await discover(config, sources, ports=ports)
     config = discovery.config
@@ -94,7 +95,7 @@ async def run(
         publish(RunStarted(at=ports.clock.now(), sources=names, out=str(out)))
         for event in discovery.events:
             publish(event)
-        foresee = partial(promises_of, config, chosen, ports, resources)
+        foresee = partial(promises_of, config, chosen, ports, resources, mode=mode)
         for event in await asyncio.get_running_loop().run_in_executor(executor, foresee):
             publish(event)
         site = Site(
@@ -109,6 +110,7 @@ async def run(
             commit_seconds=config.commit_seconds,
             stop=stop,
             keys_on_disk=ports.keeps_state,
+            mode=mode,
             prove=config.prove if prove is None else prove,
         )
         async with assemble(config, chosen, ports=ports, sink=publish) as ready:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 
 import msgspec
@@ -11,14 +11,16 @@ import msgspec
 from harvester.config.check import check_options, check_resource, check_walks
 from harvester.config.schema import ResourceConfig, SourceConfig
 from harvester.engine.reconcile import Reconcile
-from harvester.engine.source import Blueprint, Cutting
+from harvester.engine.source import Blueprint, Changes, Cutting
 from harvester.errors import ConfigError
 from harvester.model import Budget, Resource
 from harvester.planning.closing import closing_walk
 from harvester.planning.cutting import place, places, rows_left
+from harvester.planning.delta import delta_walks
 from harvester.planning.lanes import useful_lanes
 from harvester.planning.plan import Wanted, full_walks, with_parents
 from harvester.planning.reconcile import listing_walks, repair_walks, ways_of_repair
+from harvester.planning.strategy import PROVE
 from harvester.provider import Provider
 from harvester.store import layout
 
@@ -62,7 +64,9 @@ def blueprints_of(
     """What the engine builds source *name* from. *budget*: what it keeps to; None: what the provider declares."""
     prints: dict[str, str] = {}
     blueprints = []
-    for wanted in wanted_of(name, section, provider, only):
+    everything = wanted_of(name, section, provider, only)
+    parents = {each.resource.per_value.resource for each in everything if each.resource.per_value is not None}
+    for wanted in everything:
         parent = wanted.resource.per_value
         prints[wanted.resource.name] = fingerprint(
             provider, base_url, wanted, prints[parent.resource] if parent is not None else ""
@@ -75,6 +79,8 @@ def blueprints_of(
                 count=provider.count if _countable(wanted) else None,
                 fingerprint=prints[wanted.resource.name],
                 implied=wanted.implied,
+                doubt=_doubt(provider, wanted),
+                changes=_changes(provider, wanted.resource, parents),
                 cutting=_cutting(provider, wanted, budget or provider.budget),
                 reconcile=Reconcile(
                     listings=partial(listing_walks, provider),
@@ -85,6 +91,21 @@ def blueprints_of(
             )
         )
     return tuple(blueprints)
+
+
+def _doubt(provider: Provider, wanted: Wanted) -> str:
+    """Why the walk that was asked for may miss something though it meets no failure; "" when it may not."""
+    why = provider.doubts.get(wanted.pager or wanted.resource.walk or provider.full, "")
+    return f"{why}; {PROVE}" if why else ""
+
+
+def _changes(provider: Provider, resource: Resource, parents: Container[str]) -> Changes | None:
+    """How deltas of *resource* are planned; None: it is read whole each time.
+
+    Records without identity cannot be told from each other. And whoever takes its values from a resource needs all of
+    them, not those that are new.
+    """
+    return partial(delta_walks, provider) if resource.key and resource.name not in parents else None
 
 
 def _cutting(provider: Provider, wanted: Wanted, budget: Budget) -> Cutting | None:

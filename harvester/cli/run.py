@@ -16,7 +16,7 @@ async def run(
     config: Annotated[Path | None, Parameter(alias="-c")] = None,
     source: list[str] | None = None,
     resource: list[str] | None = None,
-    mode: Literal["auto", "full"] = "auto",
+    mode: Literal["auto", "full", "delta"] = "auto",
     out: str | None = None,
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
     deadline: str | None = None,
@@ -57,7 +57,8 @@ async def run(
     resource
         only this resource; can be given several times.
     mode
-        full reads everything; auto (the default) decides, and has nothing else to choose from yet.
+        full reads everything; delta what changed since the last complete harvest; auto (the default) chooses delta
+        where there is one. An unfinished harvest is finished first, as it was begun.
     out
         the output directory, over the one in the configuration.
     set_

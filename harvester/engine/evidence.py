@@ -51,6 +51,7 @@ class Evidence:
         self._missing: int | None = None  # of them, by the count; None: none, or nobody can tell
         self._gaps: tuple[Gap, ...] = ()
         self._sweep: SweepEvidence | None = None
+        self.mode = Phase.FULL
 
     async def shortfall(self, walks: Sequence[Walk], shop: Workshop) -> tuple[str, bool]:
         """Why the provider's count says that rows are missing, "" when it does not say so; True: asked to stop.
@@ -118,13 +119,13 @@ class Evidence:
         before = [position.expected for name, position in self._crew.positions.items() if name.startswith("w")]
         # Sending times of the first and last page are in the commits; the run began with the earliest.
         first = min((log[0].at for log in commits.values() if log), default=started)
-        anchors = [p.anchor for n, p in self._crew.positions.items() if n.startswith("w") and p.anchor is not None]
+        anchors = [p.anchor for n, p in self._crew.positions.items() if n[0] in "wn" and p.anchor is not None]
         return Manifest(
             run=self._run,
             source=self._source.name,
             provider=self._source.provider.name,
             resource=self.resource.name,
-            mode=Phase.FULL,
+            mode=self.mode,
             verdict="incomplete" if reason else "complete",
             reason=reason,
             fingerprint=self._blueprint.fingerprint,

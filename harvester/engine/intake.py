@@ -5,21 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from harvester.contracts import Pager
-from harvester.decode.lines import join_lines, make_stamp
+from harvester.decode.lines import join_lines
 from harvester.engine.quarantine import quarantine_line
 from harvester.engine.reader import Fetched
 from harvester.engine.sieve import Sifted
+from harvester.engine.stamps import stamp_of
 from harvester.engine.workshop import Workshop
 from harvester.events import Quarantined
 from harvester.model import Rejected, Walk
 from harvester.store.shards import ShardEntry, ShardWriter
-
-
-def stamp_of(walk: Walk) -> bytes:
-    """What is spliced into every record of *walk*: the value of its parent, under the declared name."""
-    if walk.resource.per_value is None or walk.value is None:
-        return b""
-    return make_stamp([(walk.resource.per_value.stamp, walk.value)])
 
 
 class ShardIntake:

@@ -17,8 +17,8 @@ from harvester.decode.heads import HeadReader
 from harvester.engine.assignment import assign
 from harvester.engine.crew import Crew
 from harvester.engine.evidence import Evidence
+from harvester.engine.held import Held, is_changes_only
 from harvester.engine.holdings import Holdings
-from harvester.engine.intake import stamp_of
 from harvester.engine.parts import whole
 from harvester.engine.proof import LETTERS, prove
 from harvester.engine.quarantine import Quarantine
@@ -26,6 +26,7 @@ from harvester.engine.sharing import Sharing
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
+from harvester.engine.stamps import stamp_of
 from harvester.engine.workshop import Workshop
 from harvester.errors import ConfigError, FilterIgnored, HarvesterError, StorageError
 from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
@@ -63,6 +64,8 @@ class ResourceRun:
             source, blueprint, site, run, self._transport, self._crew, self._digest, self._sketches
         )
         self._clocked = site.clock.monotonic()
+        self._mode = Phase.FULL
+        self._held: Held | None = None
 
     async def run(self, values: Sequence[str] | None, doubt: str = "") -> Outcome:
         """Harvest the resource.
@@ -87,7 +90,7 @@ class ResourceRun:
     async def _harvest(self, values: Sequence[str] | None, doubt: str) -> Outcome:
         site = self._site
         earlier = await self._in_thread(self._load)
-        walks = assign(self._blueprint.walks(values, self._started), earlier)
+        walks = await self._begin_with(values, earlier)
         held = sum(commits[-1].tally.records for commits in earlier.values() if commits)
         site.sink(
             ResourceStarted(
@@ -95,7 +98,7 @@ class ResourceRun:
                 source=self._source.name,
                 resource=self._resource.name,
                 run=self._run,
-                mode=Phase.FULL,
+                mode=self._mode,
                 resumed=bool(earlier),
                 records=held,
                 walks=len(walks),
@@ -115,14 +118,18 @@ class ResourceRun:
                 return self._conclude("interrupted", "stopped; run the same command again to go on")
             reason, unasked = "", self._blueprint.doubt
             for letter, following in zip(_CLOSING_ROUNDS, f"{_CLOSING_ROUNDS[1:]}-", strict=True):
-                closing = [closed for walk in walks if (closed := self._close(walk, letter)) is not None]
+                full = [walk for walk in walks if walk.phase is Phase.FULL]
+                closing = [closed for walk in full if (closed := self._close(walk, letter)) is not None]
                 try:
                     if not await self._crew.run(closing, shop, earlier):
                         return self._conclude("interrupted", "stopped; run the same command again to go on")
                 except FilterIgnored as error:  # the full walk is whole; only its end cannot be closed (FAULTS P15)
                     unasked = str(error)
                     break
-                reason, stopped = await self._evidence.shortfall(walks, shop)
+                if self._mode is Phase.FULL:
+                    reason, stopped = await self._evidence.shortfall(walks, shop)
+                else:  # a count of everything says nothing about what changed
+                    stopped = False
                 if stopped:
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
                 # A round that an earlier attempt began belongs to the run and is finished, needed or not.
@@ -142,6 +149,51 @@ class ResourceRun:
                 reason = reason or f"{quarantined:,} records could not be taken; they are in the quarantine shards"
             await self._in_thread(self._finish, reason)
         return self._conclude("incomplete" if reason else "complete", reason)
+
+    async def _begin_with(self, values: Sequence[str] | None, earlier: Mapping[str, tuple[Commit, ...]]) -> list[Walk]:
+        """The walks of the run: those that read everything, or those that bring what changed since the last.
+
+        Raises:
+            ConfigError: a delta is asked for, or was begun, and there is nothing to go on from.
+        """
+        full = self._blueprint.walks(values, self._started)
+        begun = {commits[-1].walk.phase for commits in earlier.values() if commits}
+        wanted = Phase.DELTA in begun or (not begun and self._site.mode != Phase.FULL)
+        if not wanted or self._blueprint.changes is None:
+            return assign(full, earlier)
+        runs = await self._in_thread(self._finished)
+        changes = self._blueprint.changes([manifest for _, manifest in runs], full)
+        if changes is None:
+            if begun or self._site.mode == Phase.DELTA:
+                raise ConfigError(
+                    f"{self._resource.name} has no complete harvest with these settings that a delta could go on from. "
+                    "Run with --mode full first.",
+                    path=f"sources.{self._source.name}",
+                )
+            return assign(full, earlier)
+        self._mode = self._evidence.mode = Phase.DELTA
+        walks = assign(changes, earlier)
+        if any(map(is_changes_only, walks)):
+            self._held = await self._in_thread(self._hold, runs, walks[0])
+        return walks
+
+    def _finished(self) -> list[tuple[PurePath, Manifest]]:
+        """The finished runs of the resource with these settings, oldest first."""
+        fs = self._site.fs
+        found = []
+        for run in find_runs(fs, self._site.out, self._source.name, self._resource.dirname):
+            manifest = read_manifest(fs, run.path) if run.finished else None
+            if manifest is not None and manifest.fingerprint == self._blueprint.fingerprint:
+                found.append((run.path, manifest))
+        return found
+
+    def _hold(self, runs: Sequence[tuple[PurePath, Manifest]], like: Walk) -> Held:
+        """What *runs* hold, from the last full one on."""
+        held = Held()
+        first = max(index for index, (_, run) in enumerate(runs) if run.mode == Phase.FULL and not run.reason)
+        for path, manifest in runs[first:]:
+            held.load(self._site.fs, path, manifest, like)
+        return held
 
     def _close(self, walk: Walk, letter: str) -> Walk | None:
         crew = self._crew
@@ -268,6 +320,8 @@ class ResourceRun:
 
     def _must_prove(self, earlier: Mapping[str, tuple[Commit, ...]]) -> bool:
         """Whether the keys are to be listed: it is wanted now, or was when the run was begun."""
+        if self._mode is not Phase.FULL:
+            return False
         return bool(self._resource.key) and (self._site.prove or any(name[0] in LETTERS for name in earlier))
 
     def _holdings(self, seen_at: PurePath) -> Holdings:
@@ -289,7 +343,7 @@ class ResourceRun:
             shard_bytes=site.shard_bytes,
             commit_seconds=site.commit_seconds,
             fingerprint=self._blueprint.fingerprint,
-            sieve=Sieve(self._resource, seen, self._digest, holdings, self._sketches),
+            sieve=Sieve(self._resource, seen, self._digest, holdings, self._sketches, self._held),
             stop=site.stop,
             quarantine=Quarantine(),
             count=self._blueprint.count,

@@ -10,6 +10,7 @@ from xxhash import xxh3_64_digest
 
 from harvester.contracts import Pager
 from harvester.decode.heads import Columns, HeadReader, PageHeads
+from harvester.engine.held import Held, is_changes_only
 from harvester.engine.reader import Fetched
 from harvester.model import Rejected, Resource, Walk
 from harvester.store.keys import SeenKeys, fingerprint, identity
@@ -46,11 +47,13 @@ class Sieve:
         digest: KeyDigest,
         witness: Witness | None = None,
         sketches: Sketches | None = None,
+        held: Held | None = None,
     ) -> None:
         """*witness*: is told of every record with a key that is let through or held already; *sketches*: of the first
-        version of each key."""
+        version of each key; *held*: what earlier runs hold, for walks that read a whole set for its changes."""
         self._resource, self._seen, self._digest, self._witness = resource, seen, digest, witness
         self._sketches = sketches or Sketches()
+        self._held = held
 
     def sift(self, walk: Walk, pager: Pager, fetched: Fetched) -> Sifted:
         """Decide on *fetched*, and remember what is kept.
@@ -68,8 +71,9 @@ class Sieve:
         if self._resource.key:
             keep, lost = self._quarantine(page.records, fetched.heads, keep)
             rejected.extend(lost)
+            keep, same = self._changed(walk, page.records, columns, keep)
             keep, again = self._novel(walk, page.records, columns, keep)
-            duplicates += again
+            duplicates += same + again
         kept = columns.times if keep is None else compress(columns.times, keep)
         times = [time for time in kept if time is not None]
         return Sifted(
@@ -97,6 +101,18 @@ class Sieve:
         for index in lost:
             keep[index] = False
         return keep, [Rejected(bytes(records[index]), heads[index].problem or "no key") for index in lost]
+
+    def _changed(
+        self, walk: Walk, records: Sequence[Raw], columns: Columns, keep: list[bool] | None
+    ) -> tuple[list[bool] | None, int]:
+        """Without the records that earlier runs hold as they are, where *walk* reads a whole set for its changes."""
+        if self._held is None or not is_changes_only(walk):
+            return keep, 0
+        chosen = [
+            (keep is None or keep[index]) and (key is None or self._held.is_new(walk, key, record))
+            for index, (key, record) in enumerate(zip(columns.keys, records, strict=True))
+        ]
+        return chosen, (len(records) if keep is None else sum(keep)) - sum(chosen)
 
     def _novel(
         self, walk: Walk, records: Sequence[bytes | Raw], columns: Columns, keep: list[bool] | None

@@ -10,6 +10,7 @@ import anyio
 
 from harvester.contracts import Clock, Fs, Rng, Sink
 from harvester.errors import HarvesterError
+from harvester.model import Phase
 from harvester.store.shards import Compression
 
 
@@ -27,6 +28,7 @@ class Site:
     shard_bytes: int
     commit_seconds: float
     stop: anyio.Event
+    mode: str = Phase.FULL  # or "delta"; "auto": delta where there is a complete run to go on from
     prove: bool = False  # list the keys of every resource once it has been read, and fetch what is missing
     keys_on_disk: bool = True  # False: the key index stays in memory (simulations)
 

@@ -10,8 +10,13 @@ from harvester.contracts import Sink, Transport
 from harvester.engine.reconcile import Reconcile
 from harvester.model import PageRequest, Resource, Walk
 from harvester.provider import Provider
+from harvester.store.manifest import Manifest
 from harvester.store.splits import Splits
 from harvester.wire.origin import Origin
+
+Changes = Callable[[Sequence[Manifest], Sequence[Walk]], tuple[Walk, ...] | None]
+"""From the finished runs of these settings, oldest first, and the full walks: the walks that bring what changed. None:
+there is nothing to go on from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,7 @@ class Blueprint:
     fingerprint: str  # of everything that decides which records belong to the run
     implied: bool = False
     cutting: Cutting | None = None  # None: its walks stay whole
+    changes: Changes | None = None  # None: the resource is read whole each time
     reconcile: Reconcile | None = None  # None: its keys cannot be listed
     doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not
 

@@ -19,13 +19,13 @@ from harvester.decode.lines import put_stamp
 from harvester.engine.ask import find_anchor
 from harvester.engine.assignment import assign
 from harvester.engine.frontier import Frontier
-from harvester.engine.intake import stamp_of
 from harvester.engine.loop_guard import LoopGuard
 from harvester.engine.reader import Fetched
 from harvester.engine.reading import open_reader
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
+from harvester.engine.stamps import stamp_of
 from harvester.engine.worker import MAX_RESTARTS, Position, resume
 from harvester.errors import ArgumentError, ConfigError, CursorExpired
 from harvester.model import PerValue, Phase, Rejected, Walk

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harvester.model import Phase, Walk
 from harvester.planning.closing import read_instant, since_text
@@ -41,31 +41,37 @@ def standing_of(runs: Sequence[Manifest]) -> Standing | None:
     return found
 
 
-def delta_walk(provider: Provider, full: Walk, standing: Standing) -> Walk | None:
-    """The walk that brings what changed in the scope of *full* since *standing*.
+def delta_walks(provider: Provider, runs: Sequence[Manifest], full: Sequence[Walk]) -> tuple[Walk, ...] | None:
+    """The walks of a delta, one for each of *full*; None: there is nothing to go on from, everything must be read.
 
-    None when the provider cannot be asked for it (no modification time, or no such question), or when the scope is
-    new: then *full* itself is to be walked.
+    A scope that is new since *runs* is walked whole. So is one that cannot be asked for changes, but only what
+    changed of it is written: its records have an identity, or they could not be told from each other.
+
+    Args:
+        runs: the finished runs of the resource with the settings of *full*, oldest first.
     """
-    if provider.closing is None or full.resource.modified is None or full.value not in standing.watermarks:
+    standing = standing_of(runs)
+    if standing is None:
         return None
-    return as_delta(
-        full,
-        pager=provider.closing,
-        since=since_text(standing.watermarks[full.value], provider.overlap, provider.timestamps),
-    )
+    return tuple(_delta_walk(provider, walk, standing) for walk in full)
 
 
-def as_delta(full: Walk, *, pager: str, since: str) -> Walk:
-    """*full* as a delta from *since*; ``enough`` stays, so that a busy feed is not read for ever."""
+def _delta_walk(provider: Provider, full: Walk, standing: Standing) -> Walk:
+    if full.value not in standing.watermarks:
+        return full
+    name = f"n{full.id[1:]}"  # what is new; c, d and e are rounds of the closing delta
+    if provider.closing is None or full.resource.modified is None:
+        reason = "the whole again, of which only changes are written: the provider cannot be asked for them"
+        return structs.replace(full, id=name, phase=Phase.DELTA, reason=reason)
+    since = since_text(standing.watermarks[full.value], provider.overlap, provider.timestamps)
     return Walk(
-        id=f"d{full.id[1:]}",
+        id=name,
         resource=full.resource,
-        pager=pager,
+        pager=provider.closing,
         phase=Phase.DELTA,
         value=full.value,
         since=since,
-        enough=full.enough,
+        enough=full.enough,  # a feed that changes faster than it answers would be read for ever
         page_size=full.page_size,
         select=full.select,
         filter=full.filter,

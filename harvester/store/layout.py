@@ -27,6 +27,7 @@ _RUN = re.compile(r"\d{8}T\d{6}Z(?:-\d{1,4})?")
 _WALK = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TOKEN = re.compile(r"[0-9a-f]{8,32}")
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8,32}\.tmp")
+_SHARD = re.compile(r"[a-z]+-(?P<walk>[a-z0-9][a-z0-9_-]{0,63})-\d{5,}-[0-9a-f]{8,32}\.ndjson(?:\.zst|\.gz)?")
 _DATA = re.compile(r"(?P<kind>[a-z]+)-.*\.ndjson(?:\.zst|\.gz)?")
 
 
@@ -125,6 +126,18 @@ def data_kind(name: str) -> str | None:
     """The first word of a data file's name (``part``, ``deleted`` …); None: the name is not that of a data file."""
     match = _DATA.fullmatch(name)
     return match["kind"] if match else None
+
+
+def walk_of(name: str) -> str:
+    """The id of the walk that wrote the shard *name*.
+
+    Raises:
+        ArgumentError: it is not the name of a shard.
+    """
+    match = _SHARD.fullmatch(name)
+    if match is None:
+        raise ArgumentError(f"{name!r} is not the name of a shard")
+    return match["walk"]
 
 
 def compression_of(path: PurePath) -> Compression:

@@ -39,7 +39,7 @@ def typed(*tokens: str, place: Path | None = None) -> tuple[int, str]:
         (["plan", "--offline", "--resource", "Property", "--resource", "Memberr"], "a resource 'Memberr'"),
         (["run", "--source", "nope"], "there is no source 'nope'; known are: ims"),
         (["providers", "extra", "more"], "too many arguments: extra more"),
-        (["run", "--mode", "delta"], '"auto", "full"'),
+        (["run", "--mode", "quick"], '"auto", "full"'),
     ],
 )
 def test_a_word_of_the_command_line_is_status_2(tokens: list[str], expected: str) -> None:

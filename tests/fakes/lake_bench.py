@@ -21,6 +21,7 @@ from harvester.engine.supervisor import Supervisor
 from harvester.events import Event
 from harvester.model import PageRequest, Walk
 from harvester.planning.closing import closing_walk
+from harvester.planning.delta import delta_walks
 from harvester.planning.plan import Wanted, full_walks, with_parents
 from harvester.planning.reconcile import listing_walks, repair_walks, ways_of_repair
 from harvester.store.files import DiskFs
@@ -51,6 +52,7 @@ class Bench:
         self.provider = PROVIDER
         self.count: Callable[[Walk], PageRequest] | None = None  # None: the provider cannot be asked
         self.at_risk = at_risk  # pages between two commits
+        self.mode = "full"
         self.prove = False  # list all keys at the end
         self.doubt = ""  # why a run that meets no failure may still miss something
         self.fingerprints: dict[str, str] = {}  # by resource, of settings that differ from the configured ones
@@ -132,6 +134,15 @@ class Bench:
             for line in read_lines(self.fs, shard)
         ]
 
+    def lines_and_runs(self, resource: str) -> list[tuple[Row, Path]]:
+        """Every record with the directory of its run."""
+        return [
+            (json.loads(line), run)
+            for run in self.runs(resource)
+            for shard in sorted(run.glob("part-*"))
+            for line in read_lines(self.fs, shard)
+        ]
+
     def keys(self, resource: str) -> list[str]:
         """Of every line, sorted."""
         member = next(each.key[0] for each in self.provider.resources if each.name == resource)
@@ -142,6 +153,7 @@ class Bench:
     def _source(self, resources: tuple[str, ...]) -> Source:
         provider = self.provider
         wanted = with_parents(provider, [Wanted(resource=r) for r in provider.resources if r.name in resources])
+        parents = {item.resource.per_value.resource for item in wanted if item.resource.per_value is not None}
         return Source(
             name="lake",
             provider=provider,
@@ -157,6 +169,7 @@ class Bench:
                         repairs=partial(repair_walks, provider),
                         beyond=provider.beyond,
                     ),
+                    changes=partial(delta_walks, provider) if item.resource.name not in parents else None,
                     close=partial(closing_walk, provider),
                     count=self.count,
                     fingerprint=self.fingerprints.get(item.resource.name, "as configured"),
@@ -180,5 +193,6 @@ class Bench:
             commit_seconds=60,
             stop=self.stop,
             keys_on_disk=self._keys_on_disk,
+            mode=self.mode,
             prove=self.prove,
         )

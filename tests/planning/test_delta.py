@@ -8,7 +8,7 @@ import pytest
 
 from harvester.model import Phase, Walk
 from harvester.planning.closing import read_instant
-from harvester.planning.delta import delta_walk, standing_of
+from harvester.planning.delta import delta_walks, standing_of
 from harvester.planning.plan import Wanted, full_walks
 from harvester.providers import load
 from harvester.store.manifest import Manifest, WalkEvidence
@@ -21,7 +21,7 @@ def evidence(
 ) -> WalkEvidence:
     return WalkEvidence(
         id=name,
-        phase=phase or {"w": Phase.FULL, "c": Phase.CLOSING, "d": Phase.DELTA}[name[0]],
+        phase=phase or {"w": Phase.FULL, "c": Phase.CLOSING, "n": Phase.DELTA}[name[0]],
         value=value,
         pager="chain",
         requests=1,
@@ -61,7 +61,7 @@ def walk_of(name: str, resource: str, value: str | None = None) -> Walk:
 def test_without_a_complete_full_run_there_is_nothing_to_go_on_from() -> None:
     assert standing_of([]) is None
     assert standing_of([run("1", evidence("w00", "2026-01-01T00:00:00Z"), verdict="incomplete")]) is None
-    assert standing_of([run("1", evidence("d00", "2026-01-01T00:00:00Z"), mode=Phase.DELTA)]) is None
+    assert standing_of([run("1", evidence("n00", "2026-01-01T00:00:00Z"), mode=Phase.DELTA)]) is None
 
 
 def test_a_delta_goes_on_from_the_beginning_of_the_full_run_and_not_from_its_closing() -> None:
@@ -80,8 +80,8 @@ def test_the_earliest_of_several_walks_counts() -> None:
 def test_a_complete_delta_moves_the_watermark_and_a_failed_one_does_not() -> None:
     """FAULTS T09."""
     first = run("1", evidence("w00", "2026-01-01T10:00:00Z"))
-    second = run("2", evidence("d00", "2026-01-01T11:00:00Z"), mode=Phase.DELTA)
-    broken = run("3", evidence("d00", "2026-01-01T12:00:00Z"), mode=Phase.DELTA, verdict="incomplete")
+    second = run("2", evidence("n00", "2026-01-01T11:00:00Z"), mode=Phase.DELTA)
+    broken = run("3", evidence("n00", "2026-01-01T12:00:00Z"), mode=Phase.DELTA, verdict="incomplete")
     standing = standing_of([first, second, broken])
     assert standing is not None
     assert (standing.run, standing.full) == ("2", "1")
@@ -91,7 +91,7 @@ def test_a_complete_delta_moves_the_watermark_and_a_failed_one_does_not() -> Non
 def test_a_later_full_run_begins_anew() -> None:
     runs = [
         run("1", evidence("w00", "2026-01-01T10:00:00Z")),
-        run("2", evidence("d00", "2026-01-03T10:00:00Z"), mode=Phase.DELTA),
+        run("2", evidence("n00", "2026-01-03T10:00:00Z"), mode=Phase.DELTA),
         run("3", evidence("w00", "2026-01-02T10:00:00Z")),
     ]
     standing = standing_of(runs)
@@ -115,11 +115,11 @@ def test_where_only_data_tell_the_time_the_largest_value_received_is_the_waterma
         run("1", evidence("w00", "2026-01-01T10:00:00", value="A"), evidence("w01", None, value="B")),
         run(
             "2",
-            evidence("d00", None, value="A", watermark="2026-01-01T10:07:00"),
-            evidence("d01", None, value="B"),
+            evidence("n00", None, value="A", watermark="2026-01-01T10:07:00"),
+            evidence("n01", None, value="B"),
             mode=Phase.DELTA,
         ),
-        run("3", evidence("d00", None, value="A", watermark="2026-01-01T09:00:00"), mode=Phase.DELTA),
+        run("3", evidence("n00", None, value="A", watermark="2026-01-01T09:00:00"), mode=Phase.DELTA),
     ]
     standing = standing_of(runs)
     assert standing is not None
@@ -146,42 +146,46 @@ def test_a_value_met_first_by_a_delta_run_was_read_whole_and_goes_on_from_there(
 )
 def test_each_provider_has_its_overlap(provider: str, resource: str, since: str) -> None:
     """Spark: 20 minutes for the server's caches; Centris: 5 for rows that are committed late (FAULTS T02)."""
-    standing = standing_of([run("1", evidence("w00", "2026-01-01T10:00:00Z"))])
-    assert standing is not None
     full = walk_of(provider, resource)
-    delta = delta_walk(load(provider), full, standing)
-    assert delta is not None
+    walks = delta_walks(load(provider), [run("1", evidence("w00", "2026-01-01T10:00:00Z"))], [full])
+    assert walks is not None
+    (delta,) = walks
     assert (delta.since, delta.phase, delta.until) == (since, Phase.DELTA, None)
-    assert (delta.id, delta.enough) == ("d00", full.enough)
+    assert (delta.id, delta.enough) == ("n00", full.enough)
 
 
 def test_a_scope_that_nothing_is_known_of_is_walked_whole() -> None:
-    standing = standing_of([run("1", evidence("w00", "2026-01-01T10:00:00", value="A"))])
-    assert standing is not None
-    assert delta_walk(load("ims"), walk_of("ims", "Property", "A"), standing) is not None
-    assert delta_walk(load("ims"), walk_of("ims", "Property", "B"), standing) is None
+    runs = [run("1", evidence("w00", "2026-01-01T10:00:00", value="A"))]
+    known, new = walk_of("ims", "Property", "A"), walk_of("ims", "Property", "B")
+    walks = delta_walks(load("ims"), runs, [known, new])
+    assert walks is not None
+    assert [walk.phase for walk in walks] == [Phase.DELTA, Phase.FULL]
+    assert walks[1] == new
 
 
-def test_what_cannot_be_asked_for_changes_is_walked_whole() -> None:
-    standing = standing_of([run("1", evidence("w00", "2026-01-01T10:00:00Z"))])
-    assert standing is not None
-    assert delta_walk(load("idx_broker"), walk_of("idx_broker", "clients/featured"), standing) is None
-    assert delta_walk(load("spark"), walk_of("spark", "openhouses"), standing) is None
+def test_what_cannot_be_asked_for_changes_is_read_whole_as_a_delta() -> None:
+    """IDX Broker has no such question for listings; of Spark's open houses no modification time is told."""
+    runs = [run("1", evidence("w00", "2026-01-01T10:00:00Z"))]
+    for provider, resource in (("idx_broker", "clients/featured"), ("spark", "openhouses")):
+        full = walk_of(provider, resource)
+        walks = delta_walks(load(provider), runs, [full])
+        assert walks is not None
+        (walk,) = walks
+        assert (walk.pager, walk.phase, walk.since) == (full.pager, Phase.DELTA, None)
 
 
 def test_an_empty_beginning_means_that_everything_is_a_change() -> None:
-    standing = standing_of([run("1", evidence("w00", None, value="A"))])
-    assert standing is not None
-    delta = delta_walk(load("ims"), walk_of("ims", "Property", "A"), standing)
-    assert delta is not None
-    assert delta.since == "0001-01-01T00:00:00"
+    runs = [run("1", evidence("w00", None, value="A"))]
+    walks = delta_walks(load("ims"), runs, [walk_of("ims", "Property", "A")])
+    assert walks is not None
+    assert walks[0].since == "0001-01-01T00:00:00"
 
 
 def test_an_unreadable_watermark_never_moves_anything_on() -> None:
     """FAULTS T04."""
     runs = [
         run("1", evidence("w00", "2026-01-01T10:00:00Z")),
-        run("2", evidence("d00", "zzz soon"), mode=Phase.DELTA),
+        run("2", evidence("n00", "zzz soon"), mode=Phase.DELTA),
     ]
     standing = standing_of(runs)
     assert standing is not None
