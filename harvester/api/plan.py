@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path, PurePath
 
@@ -24,6 +24,8 @@ from harvester.errors import HarvesterError
 from harvester.events import Event
 from harvester.governor.learned import Learned, read_learned
 from harvester.governor.ledger.reading import Journal
+from harvester.model import Phase
+from harvester.planning.delta import standing_of
 from harvester.planning.forecast import Forecast, Measured, measured, stages_of
 from harvester.planning.plan import Wanted, full_walks
 from harvester.report import units
@@ -50,6 +52,7 @@ class PlannedResource(Struct, frozen=True, kw_only=True):
     bytes: int | None  # bodies on the wire; None: not known
     seconds: float | None  # from now until it has ended; None: *requests* is not known
     implied: bool  # not asked for, but needed by another resource
+    delta: bool = False  # a run in mode auto would bring only what changed since the last harvest
     doubt: str = ""  # why the run may miss something though it meets no failure; "" when it may not
     probed: datetime | None = None  # aware UTC, when a probe found what decides the walk; None: none decides, or did yet
     seen: tuple[str, ...] = ()  # what it found
@@ -175,12 +178,18 @@ def _draft(config: Config, chosen: Chosen, wanted: Sequence[Wanted], counts: Cou
     setup = chosen.setup
     known = known_servers(config, chosen, wanted, ports)
     wanted = [known[name].follow(item) if (name := item.resource.name) in known else item for item in wanted]
-    runs = {item.resource.name: _last_run(config, setup.name, item.resource.dirname, ports) for item in wanted}
+    finished = {item.resource.name: _finished(config, setup.name, item.resource.dirname, ports) for item in wanted}
+    runs = {name: _last_full(manifests) for name, manifests in finished.items()}
+    deltas = goes_on(wanted, finished)
     mean = measured([run for run in runs.values() if run is not None])
     return _Draft(
         chosen,
         tuple(
-            _told(_resource(setup, item, runs[item.resource.name], mean, counts, ports), known.get(item.resource.name))
+            _told(
+                _resource(setup, item, runs[item.resource.name], mean, counts, ports),
+                known.get(item.resource.name),
+                delta=item.resource.name in deltas,
+            )
             for item in wanted
         ),
         mean.seconds is not None,
@@ -228,8 +237,21 @@ def _resource(
     return _Drafted(planned, job)
 
 
-def _told(drafted: _Drafted, known: KnownServer | None) -> _Drafted:
-    """*drafted*, with what a probe decided and saw."""
+def goes_on(wanted: Sequence[Wanted], finished: Mapping[str, Sequence[Manifest]]) -> frozenset[str]:
+    """The resources of which a run in mode auto brings what changed since *finished*, runs by resource."""
+    parents = {item.resource.per_value.resource for item in wanted if item.resource.per_value is not None}
+    return frozenset(
+        item.resource.name
+        for item in wanted
+        if item.resource.key
+        and item.resource.name not in parents
+        and standing_of(finished[item.resource.name]) is not None
+    )
+
+
+def _told(drafted: _Drafted, known: KnownServer | None, *, delta: bool) -> _Drafted:
+    """*drafted*, with what a probe decided and saw, and whether a run would do less."""
+    drafted = _Drafted(structs.replace(drafted.planned, delta=delta), drafted.job)
     if known is None:
         return drafted
     planned = structs.replace(
@@ -303,9 +325,15 @@ def _earlier_values(last: Manifest | None) -> list[str] | None:
     return [walk.value for walk in last.walks if walk.phase == "full" and walk.value is not None]
 
 
-def _last_run(config: Config, source: str, dirname: str, ports: Ports) -> Manifest | None:
-    finished = [run for run in find_runs(ports.fs, PurePath(config.out), source, dirname) if run.finished]
-    return read_manifest(ports.fs, finished[-1].path) if finished else None
+def _finished(config: Config, source: str, dirname: str, ports: Ports) -> list[Manifest]:
+    """The finished runs of a resource, oldest first."""
+    runs = [run for run in find_runs(ports.fs, PurePath(config.out), source, dirname) if run.finished]
+    return [manifest for run in runs if (manifest := read_manifest(ports.fs, run.path)) is not None]
+
+
+def _last_full(manifests: Sequence[Manifest]) -> Manifest | None:
+    """What read everything last: what a delta needed says nothing about that."""
+    return next((manifest for manifest in reversed(manifests) if manifest.mode == Phase.FULL), None)
 
 
 def _silent(event: Event) -> None:

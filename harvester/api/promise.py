@@ -9,14 +9,17 @@ from harvester.api.plan import plan_sources
 from harvester.api.ports import Ports
 from harvester.config.schema import Config
 from harvester.events import Event, Promised, Warned
+from harvester.model import Phase
 
 _MOST_REQUESTS = 3_000  # rehearsed one by one: the run waits for it
 
 
 def promises_of(
-    config: Config, chosen: Sequence[Chosen], ports: Ports, resources: Sequence[str] = ()
+    config: Config, chosen: Sequence[Chosen], ports: Ports, resources: Sequence[str] = (), *, mode: str = "full"
 ) -> tuple[Event, ...]:
     """A ``Promised`` for each source all of whose requests are known from earlier runs. Blocks while it rehearses.
+
+    How much has changed nobody knows before it was asked, so a run that brings changes promises nothing.
 
     A run does not need its promise, so what goes wrong in making it is a ``Warned`` and no error.
     """
@@ -30,7 +33,11 @@ def promises_of(
         )
     owners = {each.name: each.identity for each in chosen}
     # Requests that nobody can foresee would take the quota from those of the same credential that are foreseen.
-    unknown = {owners[each.source] for each in planned if not each.complete}
+    unknown = {
+        owners[each.source]
+        for each in planned
+        if not each.complete or (mode != Phase.FULL and any(item.delta for item in each.resources))
+    }
     return tuple(
         Promised(
             at=now,

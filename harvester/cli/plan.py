@@ -107,6 +107,8 @@ def _write(planned: PlannedSource, console: Console) -> None:
             write_line(console, f"{item.resource}: probed {item.probed:%Y-%m-%d %H:%M} UTC: {'; '.join(item.seen)}")
         if item.doubt:
             write_line(console, f"{item.resource}: in doubt: {item.doubt}", "yellow")
+    if changes := [item.resource for item in planned.resources if item.delta]:
+        write_line(console, f"{', '.join(changes)}: run brings only what changed; this plan is for run --mode full")
     if planned.problem:
         write_line(console, f"could not count: {planned.problem}", "yellow")
     write_line(console, _forecast(planned))

@@ -92,7 +92,7 @@ async def test_quota_shows_what_is_spent_of_the_store(sandbox: Sandbox, tmp_path
 
 async def test_a_plan_sees_what_other_containers_have_spent(sandbox: Sandbox, tmp_path: Path, store: Store) -> None:
     hour = "sources.ims.budget={ windows = [{ requests = 100, seconds = 3600 }] }"
-    one = container(sandbox, tmp_path, "one", f"quota={store.url}", hour, "max_wait=1", "sources.ims.page_size=9")
+    one = container(sandbox, tmp_path, "one", f"quota={store.url}", hour, "max_wait=1", "sources.ims.page_size=3")
     assert (await harvester.run(one, sources=ONLY_IMS)).exit_status == 75
     # A finished run tells another container how many requests to expect; here it has a quota of its own.
     other = container(sandbox, tmp_path, "other", "sources.ims.budget={ windows = [] }")

@@ -87,7 +87,7 @@ def test_a_plan_waits_for_the_window_that_earlier_commands_have_filled(
 
 def test_a_second_run_says_what_it_promised_and_what_it_took(sandbox: SandboxProcess, workplace: Workplace) -> None:
     arguments = ("-c", str(sandbox.config), "--source", "spark", "--resource", "accounts")
-    first, second = workplace.run("run", *arguments), workplace.run("run", *arguments)
+    first, second = workplace.run("run", *arguments), workplace.run("run", *arguments, "--mode", "full")
     assert (first.returncode, second.returncode) == (0, 0), second.stderr
     assert '"event":"promised"' not in first.stdout  # nobody had measured anything
     (promised,) = [event for line in second.stdout.splitlines() if (event := json.loads(line))["event"] == "promised"]
