@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from harvester.decode.heads import HeadReader
 from harvester.engine.ask import ask, find_anchor
-from harvester.engine.balance import LEAST_PAGES, Stand, choose
+from harvester.engine.balance import LEAST_PAGES, Stand, choose, shares
 from harvester.engine.parts import ending_at, lower, mend, part_id, root_of, upper
 from harvester.engine.source import Cutting
 from harvester.engine.stopping import unless_stopped
@@ -107,11 +107,12 @@ class Sharing:
             self._news = anyio.Event()
             if is_over():
                 return
-            while (worker := self._fattest()) is not None:
-                for part in await self._cut(worker):
+            while (fattest := self._fattest()) is not None:
+                for part in await self._cut(*fattest):
                     start(part)
 
-    def _fattest(self) -> WalkWorker | None:
+    def _fattest(self) -> tuple[WalkWorker, tuple[float, ...]] | None:
+        """The walk to cut, and the shares of its rest at which to cut it; None: none."""
         if self._shop.stop.is_set():
             return None
         workers = self._crew.workers
@@ -119,8 +120,9 @@ class Sharing:
         # The most there ever was to do: near the end it would all fit into a window that is in fact full. Where
         # nobody can say how much there is, as if the quota allowed it all.
         self._pages = max(self._pages, sum(stand.left or 0.0 for stand in stands))
-        chosen = choose(stands, self._cutting.lanes(self._pages))
-        return None if chosen is None else workers[chosen]
+        lanes = self._cutting.lanes(self._pages)
+        chosen = choose(stands, lanes)
+        return None if chosen is None else (workers[chosen.walk], shares(chosen.left, lanes - len(stands)))
 
     def _stand(self, worker: WalkWorker) -> Stand:
         walk, position = worker.walk, worker.position
@@ -136,35 +138,46 @@ class Sharing:
         size = max(1.0, (tally.records + tally.duplicates) / tally.requests)
         return Stand(walk=walk.id, left=None if rows is None else rows / size, pages=since, full=position.rows >= size)
 
-    async def _cut(self, worker: WalkWorker) -> tuple[Walk, ...]:
-        """Cut the rest of a walk in two. Returns the new parts; () when it cannot be cut."""
+    async def _cut(self, worker: WalkWorker, at_shares: Sequence[float]) -> tuple[Walk, ...]:
+        """Cut the rest of a walk. Returns the new parts; () when it cannot be cut."""
         shop, crew, cutting = self._shop, self._crew, self._cutting
         walk, position = worker.walk, worker.position
-        reached = self._value(position.last)
-        end = upper(walk)
-        learned = self._learned.get(walk.value)
-        at = cutting.place(walk, reached, end, learned) if reached is not None else None
-        if at is None and end is None and reached is not None:
-            at = cutting.place(walk, reached, await self._last_of(walk), learned)
-        if at is None or at == lower(walk) or walk is not worker.walk:
+        places = await self._places(walk, position.last, at_shares)
+        if not places or walk is not worker.walk:
             self._whole.add(walk.id)
             return ()
+        end = upper(walk)
         if end is None and cutting.by_time and shop.source.provider.closing is not None:
             end = position.anchor  # what changes later is the closing delta's
         family = crew.family(root_of(walk.id))
         ids = [each.id for each in family]
-        parts = [self._part(walk, part_id(root_of(walk.id), ids), at, end)]
+        parts: list[Walk] = []
+        for at, until in zip(places, (*places[1:], end), strict=True):
+            ids.append(part_id(root_of(walk.id), ids))
+            parts.append(self._part(walk, ids[-1], at, until))
         if cutting.by_time and not any(each.undated for each in family):
-            name = part_id(root_of(walk.id), [*ids, parts[0].id])
+            name = part_id(root_of(walk.id), ids)
             parts.append(replace(walk, id=name, part_of=walk.id, undated=True, since=None, until=None))
         expected = None if position.expected is None else 0  # it was counted with the walk
+        # From behind, so that what is durable is always the rest from some place on.
         for part in reversed(parts):
             await crew.found(part, shop, anchor=position.anchor, expected=expected)
-        await crew.narrow(worker, ending_at(walk, at, by_time=cutting.by_time))
+        await crew.narrow(worker, ending_at(walk, places[0], by_time=cutting.by_time))
         if position.left is not None:
-            position.left //= 2  # until its next page tells
+            position.left = int(position.left * at_shares[0])  # until its next page tells
         self._since_cut[walk.id] = position.tally.requests
         return tuple(parts)
+
+    async def _places(self, walk: Walk, last: Head | None, at_shares: Sequence[float]) -> tuple[str, ...]:
+        """Where to cut *walk*, in order, each once; fewer than *at_shares* where the span is too short for them."""
+        place, learned = self._cutting.place, self._learned.get(walk.value)
+        reached, end = self._value(last), upper(walk)
+        if reached is None:
+            return ()
+        if end is None and place(walk, reached, end, at_shares[0], learned) is None:
+            end = await self._last_of(walk)
+        found = (place(walk, reached, end, share, learned) for share in at_shares)
+        return tuple(dict.fromkeys(at for at in found if at is not None and at != lower(walk)))
 
     def _part(self, walk: Walk, name: str, low: str, high: str | None) -> Walk:
         if self._cutting.by_time:

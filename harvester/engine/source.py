@@ -28,9 +28,10 @@ class Cutting:
     lanes: Callable[[float], int]  # from the pages that are still to come: how many walks are of use
     # Of the whole walk, by what the last run learned, for so many parts, with the end of the last (None: open).
     places: Callable[[Walk, Splits, int, str | None], tuple[str, ...]]
-    # From the walk, the order value it has reached, its end (None: open) and what was learned. None: nowhere.
-    place: Callable[[Walk, str, str | None, Splits | None], str | None]
-    rows_left: Callable[[Walk, str, str | None, Splits], float]  # from the same
+    # From the walk, the order value it has reached, its end (None: open), the share of the way at which to cut, and
+    # what was learned. None: nowhere.
+    place: Callable[[Walk, str, str | None, float, Splits | None], str | None]
+    rows_left: Callable[[Walk, str, str | None, Splits], float]  # from walk, value, end and what was learned
 
 
 @dataclass(frozen=True, kw_only=True)

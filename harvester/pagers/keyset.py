@@ -137,10 +137,12 @@ class KeysetPager:
 
     def _is_worth_a_count(self, walk: Walk, position: Position, size: int) -> bool:
         """In a full walk: where it begins, in every page of a part, and where the last page may be."""
-        if walk.phase is not Phase.FULL or position.op == EQ or position.skip:
+        if walk.phase is not Phase.FULL or (position.skip and position.op != EQ):
             return False
+        if position.op == EQ:
+            return True
         part = walk.until is not None or walk.below is not None or bool(walk.part_of)
-        return part or not position.most or position.told.close(size, len(position.seen))
+        return part or position.told.close(size, len(position.seen))
 
     def _is_beyond(self, walk: Walk, position: Position) -> bool:
         """Whether nothing of the walk can follow: it was given an earlier end while a page was under way.

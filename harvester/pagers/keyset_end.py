@@ -32,10 +32,22 @@ class Told(Struct, frozen=True, array_like=True):
             return replace(told, left=count - rows, honest=told.honest or count > rows)
         return replace(told, left=max(0, told.left - rows + known)) if told.left >= 0 else told
 
+    def after_tie(self, count: int | None, so_far: int, rows: int, most: int) -> Told:
+        """The same after a page of rows that share one value, *so_far* of which have come: they are counted apart."""
+        return replace(
+            self,
+            left=-1,
+            honest=self.honest or (count is not None and count > so_far),
+            short=self.short or (rows < most and count is not None and count > so_far),
+        )
+
     def ends(self, count: int | None, rows: int, most: int) -> bool:
         """Whether a page of *rows* is the last one. *self* and *most*: before that page."""
         return count == rows and rows < most and self.honest and not self.short
 
     def close(self, size: int, known: int) -> bool:
-        """Whether the next page, which begins with *known* rows again, may be the last: then it is worth a count."""
-        return 0 <= self.left <= size - known
+        """Whether the next page, which begins with *known* rows again, may be the last: then it is worth a count.
+
+        True also when nobody knows: at the start, and behind rows that share one value.
+        """
+        return self.left <= size - known

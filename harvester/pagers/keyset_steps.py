@@ -76,7 +76,9 @@ def step(
     most = position.most
     position = replace(position, most=max(position.most, rows.total), filled=position.filled or rows.total >= size)
     if position.op == EQ:
-        then = _after_tie(position, rows)
+        told = position.told
+        position = replace(position, told=told.after_tie(count, position.skip + rows.total, rows.total, most))
+        then = _after_tie(position, rows, told.ends(count, position.skip + rows.total, most + position.skip))
     else:
         if rows.late_nulls():
             position = replace(position, nulls="late")
@@ -143,14 +145,15 @@ def _stuck(position: Position, rows: Rows) -> Position:
     return replace(position, skip=rows.total)
 
 
-def _after_tie(position: Position, rows: Rows) -> Position | None:
+def _after_tie(position: Position, rows: Rows, is_last: bool) -> Position | None:
+    """*is_last*: by the count, there are no more rows of this value."""
     if not rows.all_have(position.at):
         raise OrderViolated("records outside the value asked for come")
     if position.seam and (not len(rows) or rows.identity(0) != position.seam):
         if position.again >= MAX_REREADS:
             raise OrderViolated(f"{len(position.seen):,} records share one value and keep moving")
         return replace(position, skip=0, seam="", again=position.again + 1)
-    if rows.total == 0:
+    if rows.total == 0 or is_last:
         return _beyond(position)
     if position.seam and rows.total == 1:
         return replace(position, skip=position.skip + 1, seam="")

@@ -25,19 +25,24 @@ def places(provider: Provider, walk: Walk, splits: Splits, parts: int, end: str 
     return tuple(dict.fromkeys(learned[(place + 1) * len(learned) // (number + 1)] for place in range(number)))
 
 
-def place(provider: Provider, walk: Walk, reached: str, end: str | None, splits: Splits | None) -> str | None:
+def place(
+    provider: Provider, walk: Walk, reached: str, end: str | None, share: float, splits: Splits | None
+) -> str | None:
     """Where to cut what is still to come of *walk*; None: nowhere.
 
     Args:
         reached: order value of the last record that came.
         end: of *walk*, or the last value there is; None: not known.
+        share: of the way (0 to 1) at which to cut.
     """
     between = _between(provider, walk, reached, end, splits)
     if between:
-        return between[len(between) // 2]
+        return between[min(len(between) - 1, round(share * len(between)))]
     if end is None:
         return None
-    return between_times(reached, end, provider.timestamps) if _by_time(provider, walk) else between_texts(reached, end)
+    if _by_time(provider, walk):
+        return between_times(reached, end, share, provider.timestamps)
+    return between_texts(reached, end, share)
 
 
 def rows_left(provider: Provider, walk: Walk, reached: str, end: str | None, splits: Splits) -> float:

@@ -1,0 +1,68 @@
+"""Resources read by several walks side by side, while rows change and the machine dies, twice over.
+
+The first harvest cuts its walks where it stands, the second begins with what the first has learned. A crash may come
+between the birth of a part and the new end of the walk it was cut from. Nothing that stays is missing, no version is
+held twice, and the parts are told to be the whole (FAULTS P09, T01, R01, F05; invariants 2, 3, 5 and 10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec.structs import replace
+
+from harvester.config.schema import BudgetConfig, Config
+from harvester.model import Window
+from tests.simulation.changes import Changes
+from tests.simulation.plays.crashes import attempt
+from tests.simulation.truth import check_complete, check_disk, finished
+from tests.simulation.world import World
+
+_WAYS = (
+    ("centris", "centris", "windows"),
+    ("ims", "ims", "windows"),
+    ("ims", "ims", "ranges"),
+    ("spark_reso", "odata", "windows"),
+    ("spark_reso", "odata", "ranges"),
+)
+_MOST = 5  # crashes of one harvest; then it is left alone
+
+
+async def play(world: World) -> None:
+    chance = world.faults
+    served, provider, walk = chance.choice(_WAYS)
+    lanes = chance.choice((3, 8))
+    options = {"spark_reso": {"strict": False}}  # a server that filters and orders whatever it is asked
+    records = world.data.randint(120, 400)
+    async with world.serving(records=records, quota=False, options=options) as sandbox:
+        world.think = chance.choice((0.0, 0.05))
+        config = _config(world, served, provider, walk, lanes)
+        world.trace.note(f"{provider} {walk} {lanes}")
+        crashes = walks = 0
+        for _ in range(2):
+            changes = Changes(world, served, share=0.6)
+            dying = chance.random() < 0.5
+            before = crashes
+            while not await attempt(world, config, changes, chance if dying and crashes < before + _MOST else None):
+                crashes += 1
+                check_disk(world.machine)
+                await world.machine.clock.sleep(chance.uniform(0, 30))
+            check_disk(world.machine)
+            check_complete(world.machine, sandbox.simulator(served), changed=changes.any)
+            runs = finished(world.machine).values()
+            assert all(manifest.verdict == "complete" for _, manifest in runs)
+            walks = max(walks, *(len(manifest.walks) for _, manifest in runs))
+            await asyncio.sleep(3_600)
+        world.figures["crashes"] = crashes
+        world.figures["walks"] = walks
+
+
+def _config(world: World, served: str, provider: str, walk: str, lanes: int) -> Config:
+    config = world.config(served, page_size=world.data.choice((5, 10, 20)), walk=walk)
+    budget = BudgetConfig(windows=(Window(requests=1_000_000, seconds=1),), in_flight=lanes)
+    source = replace(config.sources[served], provider=provider, budget=budget, resources=_resources(served))
+    return replace(config, sources={served: source})
+
+
+def _resources(served: str) -> tuple[str, ...]:
+    return ("Database", "Property") if served == "ims" else ("Property",)
