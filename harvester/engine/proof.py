@@ -47,6 +47,7 @@ _LISTINGS = "stu"  # first letters of the ids of walks that list, one a round
 _REPAIRS = "pqr"  # and of those that read again what the listing of the round shows to be missing
 _SAMPLES = 8  # keys asked for of those that are held and not listed
 _WALKS_AT_A_TIME = 64
+LISTINGS = frozenset(_LISTINGS)
 LETTERS = frozenset(_LISTINGS + _REPAIRS)
 
 

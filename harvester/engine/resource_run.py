@@ -20,7 +20,7 @@ from harvester.engine.evidence import Evidence
 from harvester.engine.held import Held, is_changes_only
 from harvester.engine.holdings import Holdings
 from harvester.engine.parts import whole
-from harvester.engine.proof import LETTERS, prove
+from harvester.engine.proof import LETTERS, LISTINGS, prove
 from harvester.engine.quarantine import Quarantine
 from harvester.engine.sharing import Sharing
 from harvester.engine.sieve import Sieve
@@ -225,7 +225,14 @@ class ResourceRun:
         earlier: dict[str, tuple[Commit, ...]] = {}
         for name in commit_logs.walks(fs, self.directory):
             log = CommitLog(fs, self.directory, name, self._site.rng)
-            commits = log.load()
+            try:
+                commits = log.load()
+            except StorageError:
+                if name[0] not in LISTINGS:
+                    raise
+                # The end of a run removes what it listed before there is a manifest: killed between, it lists again.
+                fs.remove_tree(layout.log_directory(self.directory, name))
+                continue
             if commits:
                 earlier[name] = commits
                 self._crew.logs[name] = log
