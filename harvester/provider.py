@@ -84,6 +84,7 @@ class Provider:
     beyond: Callable[[Walk, int], PageRequest] | None = None
     listing: KeyListing = KeyListing()
     fetchers: Mapping[str, Pager] = field(default_factory=dict)
+    doubts: Mapping[str, str] = field(default_factory=dict)  # pagers that may lose rows without a sweep, and why
     doubt: Callable[[Walk], PageRequest] | None = None  # asks how many, only where a walk's end proves nothing
     counts_pages: bool = False  # the first page of a full walk tells the count, so that it need not be asked for
     questions: Questions | None = None  # what a probe may ask; None: nothing but a first page

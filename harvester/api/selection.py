@@ -20,7 +20,6 @@ from harvester.planning.delta import delta_walks
 from harvester.planning.lanes import useful_lanes
 from harvester.planning.plan import Wanted, full_walks, with_parents
 from harvester.planning.reconcile import listing_walks, repair_walks, ways_of_repair
-from harvester.planning.strategy import PROVE
 from harvester.provider import Provider
 from harvester.store import layout
 
@@ -79,7 +78,6 @@ def blueprints_of(
                 count=provider.count if _countable(wanted) else None,
                 fingerprint=prints[wanted.resource.name],
                 implied=wanted.implied,
-                doubt=_doubt(provider, wanted),
                 changes=_changes(provider, wanted.resource, parents),
                 cutting=_cutting(provider, wanted, budget or provider.budget),
                 reconcile=Reconcile(
@@ -91,12 +89,6 @@ def blueprints_of(
             )
         )
     return tuple(blueprints)
-
-
-def _doubt(provider: Provider, wanted: Wanted) -> str:
-    """Why the walk that was asked for may miss something though it meets no failure; "" when it may not."""
-    why = provider.doubts.get(wanted.pager or wanted.resource.walk or provider.full, "")
-    return f"{why}; {PROVE}" if why else ""
 
 
 def _changes(provider: Provider, resource: Resource, parents: Container[str]) -> Changes | None:

@@ -116,7 +116,7 @@ class ResourceRun:
                 await self._in_thread(self._remember, shop, commits)
             if not await self._crew.run(walks, shop, earlier, await self._sharing(shop)):
                 return self._conclude("interrupted", "stopped; run the same command again to go on")
-            reason, unasked = "", self._blueprint.doubt
+            reason, unasked = "", self._blueprint.doubt or self._doubt_of(walks)
             for letter, following in zip(_CLOSING_ROUNDS, f"{_CLOSING_ROUNDS[1:]}-", strict=True):
                 full = [walk for walk in walks if walk.phase is Phase.FULL]
                 closing = [closed for walk in full if (closed := self._close(walk, letter)) is not None]
@@ -194,6 +194,11 @@ class ResourceRun:
         for path, manifest in runs[first:]:
             held.load(self._site.fs, path, manifest, like)
         return held
+
+    def _doubt_of(self, walks: Sequence[Walk]) -> str:
+        """Why the pager of *walks* may lose rows that move, in the provider's words; "" when it may not."""
+        doubts = self._source.provider.doubts
+        return next((doubts[walk.pager] for walk in walks if walk.phase is Phase.FULL and walk.pager in doubts), "")
 
     def _close(self, walk: Walk, letter: str) -> Walk | None:
         crew = self._crew
