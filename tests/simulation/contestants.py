@@ -23,6 +23,7 @@ class Contestant:
     links: bool = False  # whether it follows links of the server
     counted: bool = True  # whether the provider says how many there are
     dated: bool = True  # whether its rows have a modification time
+    prove: bool = False  # with a sweep of all keys behind it
     records: int = 90
     options: Mapping[str, Any] = field(default_factory=dict)  # of the simulator
 
@@ -73,6 +74,7 @@ OTHER_WALKS = (
         simulator="centris",
         resources=("Property", "Office"),
         walk="chain",
+        prove=True,
         sized=False,
         links=True,
         options={"centris": {"page_size": 12}},

@@ -29,7 +29,8 @@ def harvest_under(contestant: Contestant, rules: Sequence[Rule], truth: str, tol
             config = contestant.config(world)
             resources = list(contestant.resources)
             witness = Witness(world, contestant)
-            report = await world.harvest(config, resources=resources, sink=witness)
+            options = {"resources": resources, "sink": witness, "prove": contestant.prove}
+            report = await world.harvest(config, **options)
             check_disk(world.machine)
             told.append(check_outcome(world, contestant, report, truth, witness))
             met = any(entry.fault for entry in sandbox.log)
@@ -48,7 +49,7 @@ def harvest_under(contestant: Contestant, rules: Sequence[Rule], truth: str, tol
                     break
                 assert again <= _AGAIN, f"not complete although nothing fails any more: {report}"
                 await world.machine.clock.sleep(_AN_HOUR if again == 1 else _A_MONTH)
-                report = await world.harvest(config, resources=resources, sink=witness)
+                report = await world.harvest(config, **options)
             if again:
                 check_outcome(world, contestant, report, truth, witness)
                 check_disk(world.machine)
