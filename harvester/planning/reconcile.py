@@ -17,6 +17,8 @@ from harvester.model import Phase, Walk
 from harvester.planning.closing import write_instant
 from harvester.provider import Provider, Repair
 
+_FEW = 50  # requests
+_DEARER = 2  # times
 _KEYS_A_WALK = 200  # they stand in every commit of it
 
 
@@ -51,7 +53,9 @@ def listing_walks(provider: Provider, walks: Sequence[Walk], now: datetime, lett
 
 
 def ways_of_repair(provider: Provider, walks: Sequence[Walk], keys: int, whole: int) -> tuple[Repair, ...]:
-    """How *keys* records can be read again, the best way first: by key as long as that is cheaper than everything.
+    """How *keys* records can be read again, the best way first: by key unless that is far dearer than everything.
+
+    What a walk has missed it may miss again for the same reason, so a few requests more are well spent.
 
     Args:
         whole: requests that all of *walks* took.
@@ -61,7 +65,7 @@ def ways_of_repair(provider: Provider, walks: Sequence[Walk], keys: int, whole: 
         for name, fetcher in provider.fetchers.items()
     ]
     again = Repair(fetcher="", requests=whole)
-    cheap = [way for way in by_key if way.requests <= max(whole, 1)]
+    cheap = [way for way in by_key if way.requests <= max(_FEW, _DEARER * whole)]
     return (*cheap, again, *(way for way in by_key if way not in cheap))
 
 

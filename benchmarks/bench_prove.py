@@ -1,0 +1,71 @@
+"""What does it take to find 500 rows that a server hid among 1,000,000?
+
+    python -m benchmarks.bench_prove [RECORDS HIDDEN]
+
+Runs ``harvester run --prove`` as a process of its own against ``rigged_server`` and prints its time and its peak
+memory, of which the bar is 300 MB. The answer is checked first: every key is in the shards once, the manifest says
+how many were missing and that all of them came, ``harvester verify`` agrees.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import Run, machine, run_once
+
+_PAGE = 1000
+_CONFIG = """
+out = "{out}"
+[sources.rigged]
+provider = "spark_reso"
+base_url = "http://127.0.0.1:{port}/odata"
+token = "none"
+resources = ["Property"]
+budget = {{ windows = [{{ requests = 100000, seconds = 1 }}], in_flight = 4 }}
+"""
+
+
+def prove(records: int, hidden: int, directory: Path, *options: str) -> tuple[Run, dict[str, object]]:
+    """Harvest a rigged server. Returns what the process took, and its manifest.
+
+    Raises:
+        RuntimeError: it did not end complete, or its shards are not what the manifest says.
+    """
+    command = (sys.executable, "-m", "benchmarks.rigged_server", str(records), str(_PAGE), str(hidden))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            port = int(server.stdout.readline()) if server.stdout is not None else 0
+            config = directory / "harvester.toml"
+            config.write_text(_CONFIG.format(out=directory / "out", port=port))
+            log = str(directory / "run.log")
+            run = run_once((sys.executable, "-m", "harvester", "run", "-c", str(config), *options), log=log)
+        finally:
+            server.terminate()
+    run_once((sys.executable, "-m", "harvester", "verify", str(directory / "out")), log=log)
+    manifest = next((directory / "out").rglob("_manifest.json"))
+    found: dict[str, object] = json.loads(manifest.read_text())
+    return run, found
+
+
+def main() -> None:
+    records, hidden = (int(each) for each in sys.argv[1:3]) if len(sys.argv) > 2 else (1_000_000, 500)
+    print(f"{records:,} records, {hidden:,} hidden; {machine()}")
+    for options in ((), ("--prove",)):
+        with tempfile.TemporaryDirectory(prefix="harvester-prove-") as directory:
+            run, manifest = prove(records, hidden, Path(directory), *options)
+        sweep = manifest["sweep"]
+        if options:
+            assert isinstance(sweep, dict)
+            assert (manifest["records"], sweep["missing"], sweep["refetched"]) == (records, hidden, hidden), manifest
+        print(
+            f"{' '.join(options) or 'without':>8}  {run.wall:7.1f} s  CPU {run.cpu:7.1f} s  "
+            f"peak {run.peak_mib:6.1f} MiB  {manifest['records']:,} records, {manifest['requests']:,} requests"
+        )
+
+
+if __name__ == "__main__":
+    main()
