@@ -195,7 +195,8 @@ class _Field:
         self._longest = field.max_length if field is not None and field.type == "Edm.String" else None
         self._values = owner.values_of(field.lookup) if field is not None and field.lookup else None
         self._labels = frozenset(self._values.values()) if self._values is not None else frozenset()
-        self._nests = declared is not None and declared.type.partition(".")[0] != "Edm" and self._values is None
+        # Only what fits as an object, or a list of them, is gone into.
+        self._nests = _is_structure(declared) and self._values is None
 
     def judge(self, value: bytes) -> int:
         """What *value* counts as in ``sorts``, with everything else that is to be said of it."""
@@ -301,8 +302,9 @@ class _Field:
                 self._nests = False
                 return
         inner = self.inner
-        for each in _items(value) if value[:1] == b"[" else (value,):
-            inner.take(_members(each))
+        for each in map(bytes, _items(value)) if value[:1] == b"[" else (value,):
+            if each != b"null":
+                inner.take(_members(each))
 
 
 def _fits(declared: DeclaredField | Navigation | None) -> Fits:
@@ -324,11 +326,18 @@ def _single(declared: DeclaredField | Navigation) -> Fits:
     if pattern := _PATTERNS.get(kind):
         matches = pattern.fullmatch
         return lambda value: matches(value) is not None
-    if isinstance(declared, DeclaredField) and declared.lookup:
+    if isinstance(declared, DeclaredField) and declared.lookup == kind:
         return lambda value: value[0] == _QUOTE or value[0] not in (_LIST, _OBJECT)  # a name, or its number
-    if kind.startswith("Edm.Geo") or not kind.startswith("Edm."):
+    if kind.startswith("Edm.Geo") or _is_structure(declared):
         return lambda value: value[0] == _OBJECT
     return lambda value: True  # Edm.Untyped, Edm.PrimitiveType and what later versions may bring
+
+
+def _is_structure(declared: DeclaredField | Navigation | None) -> bool:
+    """Whether values are objects of a type of the service's own: no primitive, no enumeration."""
+    if declared is None or declared.type.startswith("Edm."):
+        return False
+    return isinstance(declared, Navigation) or declared.lookup != declared.type
 
 
 def _texts(value: bytes, *, many: bool) -> list[str]:

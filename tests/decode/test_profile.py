@@ -7,6 +7,8 @@ import tracemalloc
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harvester.data_model import DeclaredField, DeclaredType, FieldFinding, Navigation
 from harvester.decode import profile
@@ -180,6 +182,41 @@ def test_lines_that_are_no_object_are_counted_and_the_rest_is_looked_at() -> Non
 def test_half_a_character_in_a_text_is_survived() -> None:
     kind = declared(field("Pets", lookup="Pets"), field("B", max_length=3))
     assert looked_at(kind, [b'{"Pets":"\\ud800","B":"\\ud800\\ud800"}'])["Pets"].drift == ()
+
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8)),
+    lambda below: st.one_of(
+        st.lists(below, max_size=3),
+        st.dictionaries(st.sampled_from(["F0", "Order", "City", "Photos"]), below, max_size=3),
+    ),
+    max_leaves=12,
+)
+TYPES = st.sampled_from(
+    ["Edm.String", "Edm.Int64", "Edm.Date", "Edm.Untyped", "Edm.Odd", "S.Photo", "S.Nowhere", "Pets"]
+)
+FIELDS = st.builds(
+    lambda number, kind, many, lookup, longest: field(
+        f"F{number}", kind, many=many, lookup=lookup, max_length=longest, nullable=False
+    ),
+    st.integers(0, 2),
+    TYPES,
+    st.booleans(),
+    st.sampled_from(["", "Pets", "Nowhere"]),
+    st.sampled_from([None, 0, 3]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(FIELDS, max_size=3),
+    st.lists(st.dictionaries(st.sampled_from(["F0", "F1", "F2", "Photos", "X"]), VALUES, max_size=5), max_size=5),
+)
+def test_any_record_can_be_held_against_any_type(fields: list[DeclaredField], records: list[object]) -> None:
+    """Whatever is declared and whatever comes: nothing raises, and shares are shares."""
+    for found in looked_at(declared(*fields), records).values():
+        assert 0.0 <= found.fill_rate <= 1.0
+        assert found.seen >= found.filled + found.masked + found.nulls
 
 
 def test_memory_does_not_grow_with_names_or_values(monkeypatch: pytest.MonkeyPatch) -> None:
