@@ -153,7 +153,7 @@ class Account:
         for gate in self.gates:
             # The server counted it at the latest now. Somewhere between send and answer, but the way there of one
             # request and the way back of another have no common bound: anything earlier meets full windows.
-            gate.spent(at, size if gate.unit == "bytes" else 1)
+            gate.ended(admitted_at, at, size if gate.unit == "bytes" else 1, len(self.open), own=own)
             if own:
                 gate.feedback.settled(at, answered=answered)
             elif not heard:
@@ -193,7 +193,7 @@ class Account:
     def doubt(self) -> None:
         """A request that our logs allowed was refused: they do not know all, so only the server's word counts."""
         for gate in self.gates:
-            gate.feedback.explained = False
+            gate.doubt()
 
     def _gate(self, signal: WindowSignal) -> Gate | None:
         """The window an answer means: by its length, else by its limit, else by its name; a new one if need be."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from harvester.governor.edges import LONGEST, Edges
 from harvester.governor.feedback import GUARD, Feedback
 from harvester.governor.learned import Kind
 from harvester.governor.window import EXACT, SlidingLog
@@ -24,10 +25,12 @@ class Gate:
     __slots__ = (
         "_counts_up",
         "_declared",
+        "_figure",
         "_kept",
         "_share",
         "began",
         "began_within",
+        "edges",
         "feedback",
         "kind",
         "limit",
@@ -62,7 +65,10 @@ class Gate:
         self.began_within = 0.0
         self._kept = 0
         self._counts_up = False  # the server tells what was used
+        self._figure: tuple[float, int] | None = None  # when the last answer came, and which one of its window it was
         self.feedback = Feedback(seconds)
+        short = unit == "requests" and seconds is not None and seconds <= LONGEST
+        self.edges: Edges | None = Edges(seconds) if short and seconds is not None else None
         self.log: SlidingLog | None = None
         if seconds is not None:
             # The number of entries is not bounded by a limit in bytes, nor by a limit that is yet to be told.
@@ -127,9 +133,14 @@ class Gate:
             self.feedback.explained = False
             return
         counted = max(0, server_limit - remaining)
+        if own:
+            # Two answers at one instant: whose figure it was is not known any more.
+            again = self._figure is not None and self._figure[0] == now
+            self._figure = None if again else (now, server_limit - remaining)
         if rolled:
             before = self.log.certain(sent_after)
-            self._tell_kind(before, counted, server_limit, ended, now)
+            if self.edges is None:  # of a short window, a Reset in whole seconds tells nothing
+                self._tell_kind(before, counted, server_limit, ended, now)
             self.log.forget(before - counted)
         ours = self.log.used(now) + self.log.expired_since(sent_after) + held
         if counted > ours:
@@ -172,15 +183,42 @@ class Gate:
         """Count the whole window as spent at *at*: what was spent is unknown."""
         if self.log is not None and self.limit is not None:
             self.log.add(at, self.limit)
+        if self.edges is not None and self.seconds is not None:
+            self.edges = Edges(self.seconds)
 
-    def spent(self, at: float, amount: int) -> None:
-        """A request has ended; it counts for one period from *at* (monotonic)."""
+    def spent(self, at: float, amount: int, sent: float | None = None) -> None:
+        """A request has ended; it counts for one period from *at* (monotonic). *sent*: when it was admitted."""
         if self.log is not None and amount > 0:
-            self.log.add(at, amount)
+            self.log.add(at, amount, sent)
+
+    def ended(self, sent: float, at: float, amount: int, open_requests: int, *, own: bool) -> None:
+        """A request has ended. One of our own takes with it the figure that its answer was just heard to tell."""
+        figure, self._figure = self._figure, None
+        count = figure[1] if own and figure is not None and figure[0] == at else None
+        limit = self._server_limit()
+        if count is not None and self.log is not None and self.unit == "requests" and self.feedback.explained:
+            self.log.release(count - amount, sent, at)
+        self.spent(at, amount, sent)
+        if self.edges is not None and limit is not None:
+            self.edges.ended(sent, at, count, limit, open_requests)
+            if self.edges.trusted and self.kind != "fixed":
+                begins, latest = self.edges.began(at)
+                self.kind, self.began, self.began_within = "fixed", begins, latest - begins
+
+    def doubt(self) -> None:
+        """A request that was allowed was refused: what we counted and worked out is not all there is."""
+        self.feedback.explained = False
+        if self.edges is not None:
+            self.edges.refuted()
 
     def wait(self, now: float, open_requests: int, each: int) -> float:
         """Seconds until this window lets one more request go; 0: now; infinite: when an open one has ended."""
         own = self.log.wait(now, max(each, 1), open_requests * each) if self.log is not None else 0.0
+        if self.edges is not None and self.log is not None and self.limit is not None:
+            if own <= 0:
+                own = self.edges.scouting(now, self.log.used(now), open_requests, self.limit)
+            if own > 0:
+                own = min(own, self.edges.wait(now, open_requests, self.limit))
         told = self.feedback
         if told.remaining is None:
             return own
@@ -227,6 +265,8 @@ class Gate:
 
     def use(self, now: float, open_requests: int, each: int) -> tuple[int, int] | None:
         """(used, limit) as known; None: nothing is known."""
+        if self.edges is not None and self.edges.trusted and self.limit is not None:
+            return self.edges.used(now) + open_requests, self.limit
         if self.limit is not None and self.log is not None:
             return self.log.used(now) + open_requests * each, self.limit
         told = self.feedback

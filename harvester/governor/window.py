@@ -36,32 +36,37 @@ class SlidingLog:
         self.limit = limit
         self.seconds = seconds
         self._grain = seconds / EXACT if coarse else 0.0
-        self._entries: deque[tuple[float, int]] = deque()  # (expires at, amount), soonest first
-        self._gone: deque[tuple[float, int]] = deque()
+        self._entries: deque[tuple[float, int, float]] = deque()  # (expires at, amount, sent at), soonest first
+        self._gone: deque[tuple[float, int]] = deque()  # (went at, amount)
         self._total = 0
 
-    def add(self, at: float, amount: int = 1) -> None:
-        """Count *amount* from *at* for one period; out of order is fine (another process's entry, a restart)."""
+    def add(self, at: float, amount: int = 1, sent: float | None = None) -> None:
+        """Count *amount* from *at* for one period; out of order is fine (another process's entry, a restart).
+
+        *sent*: the server counted it no earlier; None: nothing is known of that.
+        """
+        if sent is None:
+            sent = at
         if self._grain:
             at = math.ceil(at / self._grain) * self._grain
         expires = at + self.seconds
         entries = self._entries
         self._total += amount
         if not entries or expires > entries[-1][0]:
-            entries.append((expires, amount))
+            entries.append((expires, amount, sent))
         elif self._grain and expires == entries[-1][0]:
-            entries[-1] = (expires, entries[-1][1] + amount)
+            entries[-1] = (expires, entries[-1][1] + amount, expires)
         else:
-            self._insert(expires, amount)
+            self._insert(expires, amount, sent)
 
-    def _insert(self, expires: float, amount: int) -> None:
+    def _insert(self, expires: float, amount: int, sent: float) -> None:
         ordered = list(self._entries)
         if self._grain:
-            for index, (when, held) in enumerate(ordered):
+            for index, (when, held, _) in enumerate(ordered):
                 if when == expires:
-                    self._entries[index] = (expires, held + amount)
+                    self._entries[index] = (expires, held + amount, expires)
                     return
-        insort(ordered, (expires, amount))
+        insort(ordered, (expires, amount, sent))
         self._entries = deque(ordered)
 
     def used(self, now: float) -> int:
@@ -70,7 +75,7 @@ class SlidingLog:
         while entries and entries[0][0] <= now + _TOUCH:
             entry = entries.popleft()
             self._total -= entry[1]
-            self._gone.append(entry)
+            self._gone.append(entry[:2])
         gone = self._gone
         while gone and gone[0][0] <= now - _MEMORY:
             gone.popleft()
@@ -78,11 +83,11 @@ class SlidingLog:
 
     def expired_since(self, then: float) -> int:
         """What stopped counting after *then* (at most half a minute back): a server asked *then* still counted it."""
-        return sum(amount for expires, amount in self._gone if expires > then)
+        return sum(amount for went, amount in self._gone if went > then)
 
     def certain(self, then: float) -> int:
         """What was entered before *then*, so that any request sent after *then* came to the server behind it."""
-        return sum(amount for expires, amount in self._entries if expires - self.seconds < then)
+        return sum(amount for expires, amount, _ in self._entries if expires - self.seconds < then)
 
     def wait(self, now: float, need: int, held: int) -> float:
         """Seconds until *need* more fits beside *held*, what open requests will take; 0: now.
@@ -94,7 +99,7 @@ class SlidingLog:
         excess = total + held + min(need, self.limit) - self.limit
         if excess <= 0:
             return 0.0
-        for expires, amount in self._entries:
+        for expires, amount, _ in self._entries:
             excess -= amount
             if excess <= 0:
                 return expires - now
@@ -107,12 +112,31 @@ class SlidingLog:
     def forget(self, amount: int) -> None:
         """Drop the oldest *amount*: the server has shown that it no longer counts them."""
         while amount > 0 and self._entries:
-            expires, held = self._entries.popleft()
+            expires, held, sent = self._entries.popleft()
             self._total -= held
             if held > amount:
-                self._entries.appendleft((expires, held - amount))
+                self._entries.appendleft((expires, held - amount, sent))
                 self._total += held - amount
             amount -= held
+
+    def release(self, counted: int, sent: float, now: float) -> None:
+        """The server still counted *counted* when a request came that was sent at *sent* and is answered *now*.
+
+        What had been answered before *sent* came before it. If that is more than *counted*, the oldest have gone: but
+        only those that a period ago can have been under way are let go, whatever a server may say.
+        """
+        if self._grain:
+            return
+        excess = self.used(now) - counted
+        for expires, amount, _ in reversed(self._entries):
+            if expires - self.seconds <= sent:
+                break
+            excess -= amount
+        while excess > 0 and self._entries and self._entries[0][2] + self.seconds <= now:
+            _, amount, _ = self._entries.popleft()
+            self._total -= amount
+            excess -= amount
+            self._gone.append((now, amount))
 
     def __len__(self) -> int:
         """Entries kept, for those who watch the memory."""

@@ -73,7 +73,69 @@ class Sliding:
         return (self._log[0][0] if self._log else now) + self.period
 
 
-Kind = Callable[[int, float, float], Fixed | Sliding]
+class FromFirst(Fixed):
+    """A window that begins with the first request after the one before has ended (a counter that expires)."""
+
+    def __init__(self, limit: int, period: float, phase: float) -> None:
+        super().__init__(limit, period, phase)
+        self._began = -math.inf
+
+    def _roll(self, now: float) -> None:
+        self._now = now
+        if now >= self._began + self.period:
+            self._used = 0
+
+    def take(self, amount: int = 1) -> None:
+        if self._now >= self._began + self.period:
+            self._began = self._now
+        self._used += amount
+
+    def reset(self, now: float) -> float:
+        self._roll(now)
+        return (self._began if self._used else now) + self.period
+
+
+class Bucket(Fixed):
+    """A bucket of *limit* tokens that fills again within *period*."""
+
+    def __init__(self, limit: int, period: float, phase: float) -> None:
+        super().__init__(limit, period, phase)
+        self._level, self._filled = float(limit), 0.0
+
+    def room(self, now: float) -> int:
+        self._level = min(float(self.limit), self._level + (now - self._filled) * self.limit / self.period)
+        self._filled = now
+        return math.floor(self._level + 1e-9)
+
+    def take(self, amount: int = 1) -> None:
+        self._level -= amount
+
+    def reset(self, now: float) -> float:
+        return now + max(0.0, 1.0 - self._level) * self.period / self.limit
+
+
+class Estimated(Fixed):
+    """A sliding window estimated from the counts of two fixed ones: that of the one before fades out."""
+
+    def __init__(self, limit: int, period: float, phase: float) -> None:
+        super().__init__(limit, period, phase)
+        self._before = 0
+
+    def _roll(self, now: float) -> None:
+        self._now = now
+        number = self.number(now)
+        if number != self._number:
+            self._before = self._used if number == self._number + 1 else 0
+            self._number, self._used = number, 0
+
+    def room(self, now: float) -> int:
+        self._roll(now)
+        gone = (now + self.phase) / self.period - self._number
+        return self.limit - self._used - math.floor(self._before * (1 - gone))
+
+
+Window = Fixed | Sliding
+Kind = Callable[[int, float, float], Window]
 
 
 @dataclass(frozen=True)
@@ -151,7 +213,7 @@ class QuotaServer:
         return told
 
 
-def _windows(kind: Kind, quota: Quota, chance: random.Random) -> list[Fixed | Sliding]:
+def _windows(kind: Kind, quota: Quota, chance: random.Random) -> list[Window]:
     return [kind(limit, period, chance.uniform(0, period)) for limit, period in quota]
 
 
@@ -198,7 +260,7 @@ def sound(
     was counted; until then the request holds a place in whatever window it is.
     """
     windows = _windows(kind, quota, phases)
-    counted: list[Fixed] = [window for window in windows if told and isinstance(window, Fixed)]
+    counted = [window for window in windows if told and type(window) is Fixed]
     logs = [(window.limit, window.period, deque[float]()) for window in windows if window not in counted]
     used = [(0, 0)] * len(counted)  # (number of the window, answered requests in it)
     under_way: list[tuple[float, float]] = []  # (answered at, counted at)

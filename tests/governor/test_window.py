@@ -116,3 +116,24 @@ def test_the_log_agrees_with_counting_by_hand(entries: list[tuple[float, int]], 
     wait = log.wait(500.0, 1, 0)
     assert wait >= 0.0
     assert log.used(500.0 + wait) + 1 <= limit or not entries
+
+
+def test_what_a_count_shows_to_be_gone_is_let_go_before_its_time() -> None:
+    """Counted some time between sending and answer: one that came back late may be gone a little sooner."""
+    log = SlidingLog(3, 60.0)
+    for sent, ended in ((0.0, 2.0), (0.1, 2.1), (0.2, 2.2)):
+        log.add(ended, sent=sent)
+    log.release(1, sent=60.5, now=60.9)  # a fourth found one of them counted
+    assert log.used(60.9) == 1
+    assert log.expired_since(60.5) == 2  # an answer from before may still show them
+
+
+def test_no_count_makes_the_log_forget_what_cannot_be_a_period_old() -> None:
+    """FAULTS Q06: a figure that jumps."""
+    log = SlidingLog(3, 60.0)
+    for sent in (0.0, 1.0, 2.0):
+        log.add(sent + 0.5, sent=sent)
+    log.release(0, sent=60.2, now=60.4)
+    assert log.used(60.4) == 2
+    log.release(0, sent=0.2, now=60.4)  # sent before they were answered: they may have come behind it
+    assert log.used(60.4) == 2

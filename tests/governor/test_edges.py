@@ -1,0 +1,126 @@
+"""Where short fixed windows begin: believed only when no other kind of window could have told the same counts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from harvester.governor.edges import Edges
+from tests.fakes.quota_servers import Bucket, Estimated, Fixed, FromFirst, Kind, Quota, Sliding
+from tests.governor.hidden_quota import Latency, lognormal, simulate, steady, uneven
+
+SECOND: Quota = ((10, 1.0),)
+PAIR: Quota = ((2, 1.0),)
+
+LIMIT = 10
+
+
+def told(edges: Edges, *requests: tuple[float, float, int | None]) -> None:
+    """Requests as (sent, answered, count)."""
+    for sent, ended, count in requests:
+        edges.ended(sent, ended, count, LIMIT, 0)
+
+
+def burst(sent: float, counts: range) -> list[tuple[float, float, int | None]]:
+    return [(sent, sent + 0.1, count) for count in counts]
+
+
+def trusted() -> Edges:
+    """Windows of ten begin at whole seconds: 10.0, 11.0 …, known to 0.2 s."""
+    edges = Edges(1.0)
+    told(edges, *burst(9.8, range(1, 10)), (9.95, 10.1, 1), *burst(10.3, range(2, 11)))
+    for window in (11, 12, 13):
+        told(edges, *burst(window + 0.2, range(1, 11)))
+    assert edges.trusted
+    return edges
+
+
+def test_two_firsts_within_a_period_and_a_fall_too_steep_for_a_bucket_prove_a_fixed_window() -> None:
+    edges = Edges(1.0)
+    told(edges, *burst(0.2, range(1, 10)))
+    before = edges.known
+    told(edges, (0.4, 0.5, 1))
+    assert (before, edges.known, edges.trusted) == (False, True, False)
+
+
+def test_a_bucket_may_have_filled_again_meanwhile() -> None:
+    """Nine of ten refill in 0.9 s."""
+    edges = Edges(1.0)
+    told(edges, *burst(0.0, range(1, 10)), (0.85, 0.95, 1))
+    assert not edges.known
+
+
+def test_two_firsts_a_period_apart_prove_nothing() -> None:
+    """So does a window that begins with its first request."""
+    edges = Edges(1.0)
+    for start in range(0, 40, 2):
+        told(edges, *burst(float(start), range(1, 10)), (start + 1.0, start + 1.1, 1))
+    assert not edges.known
+
+
+def test_what_was_under_way_across_an_edge_counts_on_both_sides() -> None:
+    edges = trusted()
+    told(edges, *burst(14.2, range(1, 10)), (14.7, 15.3, None))
+    assert edges.used(15.4) == 1
+    assert edges.wait(15.4, 0, 1) > 0
+    assert edges.wait(15.4, 0, 2) == 0.0
+
+
+def test_its_count_tells_on_which_side_it_was() -> None:
+    edges = trusted()
+    told(edges, *burst(14.2, range(1, 10)), (14.7, 15.3, 10))
+    assert edges.used(15.4) == 0
+
+
+def test_a_window_is_used_as_soon_as_it_has_certainly_begun_and_no_further_than_its_limit() -> None:
+    edges = trusted()
+    told(edges, *burst(14.2, range(1, 11)))
+    wait = edges.wait(14.5, 0, LIMIT)
+    low, high = edges.began(14.5)
+    assert low <= 14.0 <= high < 14.3
+    assert 14.5 + wait == pytest.approx(high + 1.0, abs=0.001)
+    assert edges.wait(15.2, LIMIT - 1, LIMIT) <= 1.0
+    assert edges.wait(15.2, LIMIT, LIMIT) > 0.5  # all of the window is under way
+
+
+def test_a_count_that_does_not_fit_ends_all_belief() -> None:
+    """Somebody else uses the credential, or it is no such window."""
+    edges = trusted()
+    told(edges, (14.2, 14.3, 1), (14.3, 14.4, 7))
+    assert not edges.known
+    assert edges.wait(20.0, 0, LIMIT) == math.inf
+
+
+def test_a_refusal_ends_all_belief() -> None:
+    edges = trusted()
+    edges.refuted()
+    told(edges, *burst(19.8, range(1, 10)), (19.95, 20.1, 1))
+    assert not edges.known
+
+
+def test_bounds_move_apart_as_clocks_drift() -> None:
+    edges = trusted()
+    low, high = edges.began(14.5)
+    later_low, later_high = edges.began(3_614.5)
+    assert later_high - later_low > high - low + 0.5
+
+
+@pytest.mark.parametrize("latency", [steady, uneven])
+@pytest.mark.parametrize("quota", [SECOND, PAIR], ids=["ten", "two"])
+def test_short_windows_are_used_whole_once_their_edges_are_found(quota: Quota, latency: Latency) -> None:
+    """FAULTS Q01; the log alone would get 88 and 80 of a hundred."""
+    outcome = simulate(Fixed, quota, 0.3, 3, latency=latency, lanes=32)
+    assert outcome.refused == 0
+    assert outcome.used >= 0.98
+    assert {(lesson.kind, lesson.seconds) for lesson in outcome.lessons} == {("fixed", 1.0)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("latency", [steady, uneven, lognormal])
+@pytest.mark.parametrize("kind", [Sliding, FromFirst, Bucket, Estimated])
+def test_no_other_kind_of_window_is_taken_for_a_fixed_one(kind: Kind, latency: Latency, seed: int) -> None:
+    """FAULTS Q02, Q03. Estimated windows refuse even what is a period old; that is another matter."""
+    outcome = simulate(kind, SECOND, 0.03, seed, latency=latency, lanes=32)
+    assert not outcome.lessons
+    assert outcome.refused == 0 or kind is Estimated
