@@ -84,8 +84,11 @@ class Fs(Protocol):
         """Create *path* holding *data*, whole and durable, unless it exists. False: it exists, nothing was done."""
         ...
 
-    def replace(self, path: PurePath, data: bytes) -> None:
-        """Write *data* to *path* atomically and durably, over an older version if there is one."""
+    def replace(self, path: PurePath, data: bytes, *, private: bool = False) -> None:
+        """Write *data* to *path* atomically and durably, over an older version if there is one.
+
+        *private*: mode 0600.
+        """
         ...
 
     def rename(self, source: PurePath, target: PurePath) -> None:
@@ -105,6 +108,10 @@ class Fs(Protocol):
         ...
 
     def read(self, path: PurePath) -> bytes: ...
+
+    def read_private(self, path: PurePath) -> bytes | None:
+        """A file that is nobody else's to read or write; None: there is none, or it is not such (FAULTS A07)."""
+        ...
 
     def open(self, path: PurePath) -> BinaryIO:
         """Open for reading, unbuffered or buffered; the caller closes it."""
@@ -288,6 +295,18 @@ class Auth(Protocol):
         ...
 
 
+class TokenKeeper(Protocol):
+    """Keeps the token of one client for the next run. What it gives back is judged by whoever kept it."""
+
+    def recall(self) -> bytes | None:
+        """What was kept last; None: nothing that can be trusted."""
+        ...
+
+    def keep(self, document: bytes) -> None:
+        """In place of what was kept before. A failure is no error: the next run asks anew."""
+        ...
+
+
 class AuthScheme(Protocol):
     """The declaration of an auth scheme in a Provider; becomes an ``Auth`` when bound to credentials."""
 
@@ -308,8 +327,13 @@ class AuthScheme(Protocol):
         """The absolute URL token requests go to; None: this scheme sends none."""
         ...
 
-    def bind(self, credential: Credential, transport: Transport, clock: Clock) -> Auth:
-        """*transport* sends token requests: gated to the token URL's origin, and counted."""
+    def bind(
+        self, credential: Credential, transport: Transport, clock: Clock, keeper: TokenKeeper | None = None
+    ) -> Auth:
+        """*transport* sends token requests: gated to the token URL's origin, and counted.
+
+        *keeper*: where tokens outlive the run; None: nowhere.
+        """
         ...
 
 

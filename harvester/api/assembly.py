@@ -25,6 +25,7 @@ from harvester.governor.meter import Meter
 from harvester.model import Budget, Request, Response
 from harvester.provider import Provider, SourceFacts
 from harvester.store import layout
+from harvester.store.token_file import TokenFile, binding_of
 from harvester.wire.lanes import Lanes
 from harvester.wire.limits import Timeouts
 from harvester.wire.metered import Metered
@@ -142,7 +143,7 @@ async def assemble(
                 sharers = [other.name for other in chosen if other.identity == each.identity]
                 meter = Meter(sharers, ports.clock, sink)
                 governors[each.identity] = await _governor(config, each, ports, meter, opened), meter
-            connect = await _connect(each, *governors[each.identity], ports, sink, opened)
+            connect = await _connect(config, each, *governors[each.identity], ports, sink, opened)
             ready.append(
                 Source(
                     name=setup.name,
@@ -204,7 +205,13 @@ async def _governor(config: Config, chosen: Chosen, ports: Ports, meter: Meter, 
 
 
 async def _connect(
-    chosen: Chosen, governor: Governor, meter: Meter, ports: Ports, sink: Sink, opened: AsyncExitStack
+    config: Config,
+    chosen: Chosen,
+    governor: Governor,
+    meter: Meter,
+    ports: Ports,
+    sink: Sink,
+    opened: AsyncExitStack,
 ) -> Callable[[Sink], Transport]:
     setup, credential = chosen.setup, chosen.credential
     provider = setup.provider
@@ -223,7 +230,12 @@ async def _connect(
             clock=ports.clock,
             sink=lanes.sink,
         )
-    auth: Auth = provider.auth.bind(credential, tokens, ports.clock)
+    keeper = None
+    if config.keep_tokens and endpoint is not None:
+        owner = "\0".join(credential.reveal(name) or "" for name in provider.auth.takes())
+        binding = binding_of(endpoint, credential.scope or "", owner)
+        keeper = TokenFile(ports.fs, layout.token_file(PurePath(config.out), setup.name), binding)
+    auth: Auth = provider.auth.bind(credential, tokens, ports.clock, keeper)
     stack = build(
         transport,
         source=setup.name,

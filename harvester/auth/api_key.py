@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harvester.auth.fixed_headers import FixedHeaders
 from harvester.auth.header_value import optional, required
-from harvester.contracts import Auth, Clock, Credential, Transport
+from harvester.contracts import Auth, Clock, Credential, TokenKeeper, Transport
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class ApiKey:
     def token_endpoint(self, credential: Credential) -> str | None:
         return None
 
-    def bind(self, credential: Credential, transport: Transport, clock: Clock) -> Auth:
+    def bind(
+        self, credential: Credential, transport: Transport, clock: Clock, keeper: TokenKeeper | None = None
+    ) -> Auth:
         """Raises ``ConfigError`` for a missing or unfit key."""
         fields = []
         for header, key in self.headers.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harvester.auth.fixed_headers import FixedHeaders
 from harvester.auth.header_value import required
-from harvester.contracts import Auth, Clock, Credential, Transport
+from harvester.contracts import Auth, Clock, Credential, TokenKeeper, Transport
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Bearer:
     def token_endpoint(self, credential: Credential) -> str | None:
         return None
 
-    def bind(self, credential: Credential, transport: Transport, clock: Clock) -> Auth:
+    def bind(
+        self, credential: Credential, transport: Transport, clock: Clock, keeper: TokenKeeper | None = None
+    ) -> Auth:
         """Raises ``ConfigError`` for a missing or unfit token."""
         return FixedHeaders((("Authorization", f"{self.scheme} {required(credential, self.secret)}"),))

@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from harvester.auth.kept_token import kept, recalled
 from harvester.auth.single_flight import SingleFlight
 from harvester.auth.token_answer import GrantedToken, error_code, read_token
-from harvester.contracts import Auth, Clock, Credential, Transport
+from harvester.contracts import Auth, Clock, Credential, TokenKeeper, Transport
 from harvester.errors import (
     ConfigError,
     CredentialsRefused,
@@ -69,7 +70,9 @@ class ClientCredentials:
             raise ConfigError("this provider needs the URL of its token endpoint", path="token_url")
         return url
 
-    def bind(self, credential: Credential, transport: Transport, clock: Clock) -> Auth:
+    def bind(
+        self, credential: Credential, transport: Transport, clock: Clock, keeper: TokenKeeper | None = None
+    ) -> Auth:
         """Raises ``ConfigError`` for a missing id, secret or token URL. Sends nothing yet."""
         form = [("grant_type", "client_credentials")]
         for name in self.secrets():
@@ -86,7 +89,7 @@ class ClientCredentials:
             headers=(("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "application/json")),
             body=urlencode(form).encode("ascii"),
         )
-        return _TokenAuth(self, request, credential, transport, clock)
+        return _TokenAuth(self, request, credential, transport, clock, keeper)
 
 
 @dataclass
@@ -110,13 +113,21 @@ class _TokenAuth:
     """
 
     def __init__(
-        self, scheme: ClientCredentials, request: Request, credential: Credential, transport: Transport, clock: Clock
+        self,
+        scheme: ClientCredentials,
+        request: Request,
+        credential: Credential,
+        transport: Transport,
+        clock: Clock,
+        keeper: TokenKeeper | None,
     ) -> None:
         self._scheme = scheme
         self._request = request
         self._credential = credential
         self._transport = transport
         self._clock = clock
+        self._keeper = keeper
+        self._refused = ""  # a token that the server did not take
         self._held: _Held | None = None
         self._issues = 0
         self._flight = SingleFlight()
@@ -152,7 +163,8 @@ class _TokenAuth:
 
     async def renew(self, mark: str) -> bool:
         """Late refusals of an older token find a newer one here and cause no request (FAULTS A05)."""
-        if mark == self._mark():
+        if self._held is not None and mark == self._mark():
+            self._refused = self._held.granted.value
             self._held = None
         await self.prepare()
         return True
@@ -174,6 +186,8 @@ class _TokenAuth:
 
     async def _renew(self) -> None:
         """Get a token, with waits of its own between tries (FAULTS A02)."""
+        if self._recalled():
+            return
         if self._final is not None:
             raise type(self._final)(str(self._final))
         for attempt in itertools.count():
@@ -196,8 +210,25 @@ class _TokenAuth:
                 self._issues += 1
                 # Counted from before the question: its life began at some instant in between.
                 self._held = _Held(granted, f"token {self._issues}", issued=asked, used=asked)
+                if self._keeper is not None:
+                    at = self._clock.now() - timedelta(seconds=self._clock.monotonic() - asked)
+                    self._keeper.keep(kept(granted, at))
                 self._not_before = 0.0
                 return
+
+    def _recalled(self) -> bool:
+        """Take the token of an earlier run, or of another process that renewed it before us, if it is still good."""
+        if self._keeper is None:
+            return False
+        found = recalled(self._keeper.recall(), self._clock.now())
+        if found is None or found.granted.value == self._refused:
+            return False
+        earlier, began = self._held, self._clock.monotonic() - found.age
+        self._held = _Held(found.granted, f"kept {found.mark}", issued=began, used=began)
+        if self._age() < self._scheme.renew_at:
+            return True
+        self._held = earlier
+        return False
 
     def _tries(self, exc: RepeatError) -> int:
         if self._issues:

@@ -145,6 +145,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_wait: Seconds | None = None  # longest wait for quota; a longer one ends the run, resumable; None: any
     prove: bool = False  # list all keys when a resource has been read, and fetch what is missing
     probe_lifetime: Seconds = 7 * 86_400.0  # how long what a probe found of a server counts
+    keep_tokens: bool = False  # for the next run, in *out*, readable by this user only (mode 0600)
     quota: Secret | None = None  # ``redis://…``: shares the quota with other containers; None: kept in *out*
     quota_fallback: Share = 0.0  # share of each window for this process while that server is silent; 0: nothing is sent
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from harvester.auth.bearer import Bearer
 from harvester.auth.client_credentials import ClientCredentials
-from harvester.contracts import Auth, AuthScheme, Clock, Credential, Transport
+from harvester.contracts import Auth, AuthScheme, Clock, Credential, TokenKeeper, Transport
 from harvester.decode.envelopes import ODataEnvelope
 from harvester.decode.odata_metadata import ODataMetadata
 from harvester.decode.verdicts import judge_http, judge_odata
@@ -44,9 +44,11 @@ class TokenOrClient:
     def token_endpoint(self, credential: Credential) -> str | None:
         return self._scheme(credential).token_endpoint(credential)
 
-    def bind(self, credential: Credential, transport: Transport, clock: Clock) -> Auth:
+    def bind(
+        self, credential: Credential, transport: Transport, clock: Clock, keeper: TokenKeeper | None = None
+    ) -> Auth:
         """Raises ``ConfigError`` when neither way is configured."""
-        return self._scheme(credential).bind(credential, transport, clock)
+        return self._scheme(credential).bind(credential, transport, clock, keeper)
 
     def _scheme(self, credential: Credential) -> AuthScheme:
         if credential.reveal("token"):

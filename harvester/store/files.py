@@ -147,11 +147,11 @@ class DiskFs:
     def create(self, path: PurePath) -> OutputFile:
         return self._create(path)
 
-    def _create(self, path: PurePath, shown: PurePath | None = None) -> DiskFile:
+    def _create(self, path: PurePath, shown: PurePath | None = None, mode: int = 0o666) -> DiskFile:
         """*shown*: what errors name, where *path* is a temporary name that nobody knows."""
         shown = shown or path
         with explained(shown, "create", CannotCreate):
-            fd = self._system.open(str(path), _NEW, 0o666)
+            fd = self._system.open(str(path), _NEW, mode)
         return DiskFile(self._system, fd, shown, self._sync)
 
     def create_if_absent(self, path: PurePath, data: bytes) -> bool:
@@ -174,8 +174,8 @@ class DiskFs:
         self.sync_directory(path.parent)
         return True
 
-    def replace(self, path: PurePath, data: bytes) -> None:
-        temporary = self._write_temporary(path, data)
+    def replace(self, path: PurePath, data: bytes, *, private: bool = False) -> None:
+        temporary = self._write_temporary(path, data, 0o600 if private else 0o666)
         try:
             self.rename(temporary, path)
         except StorageError:
@@ -191,9 +191,9 @@ class DiskFs:
         with explained(path, "remove"), suppress(FileNotFoundError):
             self._system.unlink(str(path))
 
-    def _write_temporary(self, path: PurePath, data: bytes) -> PurePath:
+    def _write_temporary(self, path: PurePath, data: bytes, mode: int = 0o666) -> PurePath:
         temporary = path.with_name(temporary_name(path.name, self._rng.hex(4)))
-        file = self._create(temporary, shown=path)
+        file = self._create(temporary, shown=path, mode=mode)
         try:
             file.write(data)
             file.sync()
@@ -231,6 +231,18 @@ class DiskFs:
 
     def read(self, path: PurePath) -> bytes:
         with self.open(path) as stream:
+            return stream.read()
+
+    def read_private(self, path: PurePath) -> bytes | None:
+        try:
+            fd = self._system.open(str(path), _READ | os.O_NOFOLLOW)
+        except OSError:
+            return None  # absent, a link, or not for us
+        found = self._system.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != self._system.user() or found.st_mode & 0o077:
+            self._system.close(fd)
+            return None
+        with io.BufferedReader(Reader(self._system, fd, path), buffer_size=_READ_SIZE) as stream:
             return stream.read()
 
     def open(self, path: PurePath) -> BinaryIO:

@@ -83,6 +83,12 @@ def quota_file(out: PurePath) -> PurePath:
     return state_directory(out) / "quota.sqlite"
 
 
+def token_file(out: PurePath, source: str) -> PurePath:
+    """``out/_harvester/tokens/centris.json``: the token of a source, where the configuration wants it kept."""
+    _check(source, "sources", "source name")
+    return state_directory(out) / "tokens" / f"{source}.json"
+
+
 def profile_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
     """``out/_harvester/profiles/centris.Property.json``: what a probe found of the server."""
     _check(source, "sources", "source name")

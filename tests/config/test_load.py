@@ -256,7 +256,7 @@ def test_a_rate_per_second_replaces_the_window_of_a_second_although_its_own_is_l
 def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
     """Every key can come from the environment; a new field with a type that text cannot reach shows up here."""
     sample = {"compression": "gzip", "deadline": "1h", "out": "x", "quota": "redis://store", "quota_fallback": "0"}
-    sample["prove"] = "true"
+    sample |= {"prove": "true", "keep_tokens": "true"}
     for name in Config.__struct_fields__:
         if name != "sources":
             parse_config(EXAMPLE, environment={f"HARVESTER_{name.upper()}": sample.get(name, "7")})

@@ -190,3 +190,13 @@ def test_a_lock_is_never_taken_through_a_link(place: Place) -> None:
     with pytest.raises(StorageError, match="symbolic link"):
         place.fs.lock(place.root / "_lock")
     assert place.fs.read(place.root / "victim") == b"precious"
+
+
+def test_a_private_file_is_read_back_and_nothing_else_is(place: Place) -> None:
+    """FAULTS A07: a file that others may read, a link, and what is not there."""
+    place.fs.replace(place.root / "mine", b"secret", private=True)
+    place.fs.replace(place.root / "everybodys", b"public")
+    place.symlink(place.root / "mine", place.root / "link")
+    assert place.fs.read_private(place.root / "mine") == b"secret"
+    for name in ("everybodys", "link", "absent"):
+        assert place.fs.read_private(place.root / name) is None, name

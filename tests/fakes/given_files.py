@@ -24,6 +24,9 @@ class GivenFiles:
             raise StorageError(f"{path}: no such file")
         return self._files[path]
 
+    def read_private(self, path: PurePath) -> bytes | None:
+        return None
+
     def open(self, path: PurePath) -> BinaryIO:
         return io.BytesIO(self.read(path))
 
@@ -49,7 +52,7 @@ class GivenFiles:
     def create_if_absent(self, path: PurePath, data: bytes) -> bool:
         raise StorageError(f"{path}: read-only")
 
-    def replace(self, path: PurePath, data: bytes) -> None:
+    def replace(self, path: PurePath, data: bytes, *, private: bool = False) -> None:
         raise StorageError(f"{path}: read-only")
 
     def rename(self, source: PurePath, target: PurePath) -> None:
