@@ -13,6 +13,8 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measure import Run, machine, run_once
@@ -29,22 +31,29 @@ budget = {{ windows = [{{ requests = 100000, seconds = 1 }}], in_flight = 4 }}
 """
 
 
+@contextmanager
+def rigged(records: int, hidden: int, directory: Path, *kind: str) -> Iterator[Path]:
+    """A rigged server while the block lasts, and the configuration of a harvest of it into ``out`` beside it."""
+    command = (sys.executable, "-m", "benchmarks.rigged_server", str(records), str(_PAGE), str(hidden), *kind)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            port = int(server.stdout.readline()) if server.stdout is not None else 0
+            config = directory / "harvester.toml"
+            config.write_text(_CONFIG.format(out=directory / "out", port=port))
+            yield config
+        finally:
+            server.terminate()
+
+
 def prove(records: int, hidden: int, directory: Path, *options: str) -> tuple[Run, dict[str, object]]:
     """Harvest a rigged server. Returns what the process took, and its manifest.
 
     Raises:
         RuntimeError: it did not end complete, or its shards are not what the manifest says.
     """
-    command = (sys.executable, "-m", "benchmarks.rigged_server", str(records), str(_PAGE), str(hidden))
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            port = int(server.stdout.readline()) if server.stdout is not None else 0
-            config = directory / "harvester.toml"
-            config.write_text(_CONFIG.format(out=directory / "out", port=port))
-            log = str(directory / "run.log")
-            run = run_once((sys.executable, "-m", "harvester", "run", "-c", str(config), *options), log=log)
-        finally:
-            server.terminate()
+    log = str(directory / "run.log")
+    with rigged(records, hidden, directory) as config:
+        run = run_once((sys.executable, "-m", "harvester", "run", "-c", str(config), *options), log=log)
     run_once((sys.executable, "-m", "harvester", "verify", str(directory / "out")), log=log)
     manifest = next((directory / "out").rglob("_manifest.json"))
     found: dict[str, object] = json.loads(manifest.read_text())

@@ -1,10 +1,11 @@
 """A loopback server that leaves rows out of everything but its listing of keys and what is asked for by key.
 
-    python -m benchmarks.rigged_server RECORDS PAGE HIDDEN
+    python -m benchmarks.rigged_server RECORDS PAGE HIDDEN [never]
 
 Prints its port. Speaks as Spark RESO does: pages by token, ``$select``, ``$filter`` by time, one record by its key.
 HIDDEN rows, evenly spread, are in no page with whole records, and its count does not count them: nothing but a
-sweep can tell that they are there. Records are made when they are asked for, so that it holds none of them.
+sweep can tell that they are there; with *never* they do not come by key either. Records are made when they are asked
+for, so that it holds none of them.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _REMARKS = '"Remarks":"' + "a quiet house at the end of the road, with a garden 
 class Rows:
     """Rows 0 to *records* - 1; row i has key i."""
 
-    def __init__(self, records: int, page: int, hidden: int) -> None:
-        self.records, self.page = records, page
+    def __init__(self, records: int, page: int, hidden: int, *, never: bool = False) -> None:
+        self.records, self.page, self.never = records, page, never
         step = records // hidden if hidden else 0
         self.hidden = frozenset(range(step // 2, records, step)) if step else frozenset()
 
@@ -31,7 +32,7 @@ class Rows:
         """The body for one request; None: there is no such record."""
         if path.endswith("')"):
             number = int(path.partition("('")[2][:-2])
-            if not 0 <= number < self.records:
+            if not 0 <= number < self.records or (self.never and number in self.hidden):
                 return None
             return b'{"@odata.context":"%s/$metadata",%s' % (base.encode(), self._row(number)[1:])
         since = query.get("$filter", "").rpartition(" ")[2]
@@ -93,7 +94,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 def main() -> None:
     records, page, hidden = map(int, sys.argv[1:4])
-    with Server(("127.0.0.1", 0), handler_of(Rows(records, page, hidden))) as server:
+    with Server(("127.0.0.1", 0), handler_of(Rows(records, page, hidden, never="never" in sys.argv))) as server:
         print(server.server_address[1], flush=True)
         server.serve_forever()
 
