@@ -55,7 +55,7 @@ async def run(
         stop: set it to end the run in good order: what was fetched is committed, the rest stays for the next run.
         restart: give up unfinished runs and begin anew.
         prove: list the keys of every resource once it has been read, and fetch what is missing or different; None:
-            ``config.prove``. A run that was begun so is finished so.
+            ``config.prove``. It reads everything, also where a delta would do. A run that was begun so is finished so.
         ports: the outside world; None: the real one.
     Returns:
         What became of each resource. A failed resource is in the report; it does not raise.
@@ -65,6 +65,11 @@ async def run(
     """
     if mode not in MODES:
         raise ArgumentError(f"there is no mode {mode!r}; there is {', '.join(MODES)}")
+    proving = config.prove if prove is None else prove
+    if proving and mode == "delta":
+        raise ArgumentError("only a full harvest can be proven: leave prove out, or choose mode full")
+    if proving:
+        mode = "full"
     ports = ports or Ports()
     discovery = await discover(config, sources, ports=ports)
     config = discovery.config
@@ -111,7 +116,7 @@ async def run(
             stop=stop,
             keys_on_disk=ports.keeps_state,
             mode=mode,
-            prove=config.prove if prove is None else prove,
+            prove=proving,
         )
         async with assemble(config, chosen, ports=ports, sink=publish) as ready:
 

@@ -47,7 +47,7 @@ class Evidence:
         self._transport, self._crew, self._digest, self._sketches = transport, crew, digest, sketches
         self.count_after: int | None = None
         self._in_doubt = False  # a walk's end proves nothing, and the provider did not say how many there are
-        self.claimed = 0  # records that the provider counts at least, by its last word
+        self.claimed: int | None = None  # records that the provider counts at least, by its last word; None: not asked
         self._missing: int | None = None  # of them, by the count; None: none, or nobody can tell
         self._gaps: tuple[Gap, ...] = ()
         self._sweep: SweepEvidence | None = None
@@ -65,7 +65,7 @@ class Evidence:
             told = "nothing shows that the last page was the last, and the provider does not say how many there are"
             return f"{told}; run with --prove", False
         taken = self._digest.number if self.resource.key else self._crew.total("records")
-        missing = self.claimed - taken - self._crew.total("quarantined")
+        missing = (self.claimed or 0) - taken - self._crew.total("quarantined")
         self._missing = missing if missing > 0 else None
         if self._missing is None:
             return "", False
@@ -99,7 +99,7 @@ class Evidence:
 
     def take(self, proven: Proven) -> None:
         """Keep what a sweep has shown."""
-        self._sweep, self._gaps = proven.evidence, proven.gaps
+        self._sweep, self._gaps, self._missing = proven.evidence, proven.gaps, None
 
     def manifest(self, reason: str, *, requests: int, started: datetime) -> Manifest:
         """The manifest of the run as its commits tell it now. Blocking: reads them.

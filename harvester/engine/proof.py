@@ -210,10 +210,10 @@ class _Proof:
         number = difference.listed.number
         quarantined = self._crew.total("quarantined")
         self._refuted = False
-        if number + quarantined < self._evidence.claimed:
+        if number + quarantined < (self._evidence.claimed or 0) or self._evidence.claimed is None:
             if await self._evidence.claim(walks, shop):
                 raise _Stopped
-            if number + quarantined < self._evidence.claimed:
+            if number + quarantined < (self._evidence.claimed or 0):
                 self._refuted = await self._ask(shop, partial(suspicion.nothing_beyond, listings, number))
                 if not self._refuted:
                     return f"the provider counts {self._evidence.claimed:,} records and lists {number:,}"

@@ -23,7 +23,7 @@ class Proven(Struct, frozen=True, kw_only=True):
             unasked: what changed meanwhile could not be asked for; where times were listed, it was compared.
         """
         if self.gaps or self.evidence is None:
-            return "; ".join(map(told, self.gaps[:_SHOWN])), unasked
+            return "; ".join([*map(told, self.gaps[:_SHOWN]), *([unasked] if unasked else [])]), ""
         return "", "" if self.evidence.times else unasked
 
 

@@ -143,6 +143,8 @@ class ResourceRun:
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
                 self._evidence.take(proven)
                 reason, unasked = proven.settle(reason, unasked)
+            elif self._site.prove and not self._resource.key and self._crew.total("requests") > len(walks):
+                reason = reason or "its records have no key, so that nothing can prove that all of its pages came"
             reason = self._crew.gaps(walks) or doubt or unasked or reason
             quarantined = self._crew.total("quarantined")
             if quarantined:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
+import msgspec
 import pytest
 
-from harvester.errors import ConnectionFailed, ResourceRefused
+from harvester.errors import ConnectionFailed, ResourceRefused, StorageError
 from harvester.events import Compared
 from harvester.model import PageRequest, Walk
 from harvester.pagers.by_key import EntityByKey, FilterByKey
 from harvester.provider import Provider
+from harvester.store.files import DiskFs
 from harvester.store.manifest import SweepEvidence
+from tests.fakes.clock import SeededRng
 from tests.fakes.lake_bench import Bench
 from tests.fakes.lake_server import Row, failing_at, failing_on, listings
 from tests.fakes.lakeside import PROVIDER
@@ -389,3 +392,43 @@ async def test_what_was_compared_is_told_while_it_runs(out: Path) -> None:
     await bench.run("Property")
     told = [event for event in bench.events if isinstance(event, Compared)]
     assert [(event.round, event.listed, event.missing) for event in told] == [(1, 95, 1)]
+
+
+async def test_records_without_a_key_that_came_in_pages_cannot_be_proven(out: Path) -> None:
+    bench = rigged(out)
+    resources = [msgspec.structs.replace(each, key=()) for each in PROVIDER.resources if each.name == "Property"]
+    bench.provider = replace(PROVIDER, resources=tuple(resources))
+    outcome = (await bench.run("Property"))["Property"]
+    assert outcome.verdict == "incomplete"
+    assert "have no key" in outcome.reason
+
+
+async def test_records_without_a_key_that_came_in_one_answer_are_whole(out: Path) -> None:
+    """A snapshot is the set: there is no page that could be missing."""
+    bench = rigged(out, rows=9)
+    resources = [
+        msgspec.structs.replace(each, key=(), modified=None) for each in PROVIDER.resources if each.name == "Property"
+    ]
+    bench.provider = replace(PROVIDER, resources=tuple(resources))
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+
+
+async def test_a_listing_killed_after_its_shards_were_removed_is_made_anew(out: Path) -> None:
+    """FAULTS R01: between the removal of what was listed and the manifest."""
+    bench = rigged(out, "000037")
+    bench.fs.create_if_absent = _refuse_manifest(bench.fs.create_if_absent)  # type: ignore[assignment, method-assign]
+    assert (await bench.run("Property"))["Property"].verdict == "failed"
+    assert not list(bench.runs("Property")[0].glob("listed-*"))
+    bench.fs = DiskFs(SeededRng(2))
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    assert bench.keys("Property") == EVERY_KEY
+    assert sweep(bench).proven
+
+
+def _refuse_manifest(create: Callable[[PurePath, bytes], bool]) -> Callable[[PurePath, bytes], bool]:
+    def refusing(path: PurePath, data: bytes) -> bool:
+        if path.name == "_manifest.json":
+            raise StorageError("no space left")
+        return create(path, data)
+
+    return refusing
