@@ -96,6 +96,7 @@ class Provider:
     options: frozenset[str] = field(default_factory=frozenset)  # source keys that only some providers take
     timeout: float = 60.0  # read timeout, seconds
     link_lifetime: float | None = None  # seconds for which a next link lives untouched; None: it does not die
+    instead: Mapping[str, str] = field(default_factory=dict)  # by pager: the one that reads what offsets cannot
     default_pause: float = 1.0  # seconds of silence after a refusal that names none; doubles up to a minute
     for_source: Callable[[SourceFacts], Provider] | None = None  # a declaration that depends on its source
 

@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 import anyio
 
+from harvester.engine.fallback import instead_of
 from harvester.engine.parts import gap, root_of
 from harvester.engine.sharing import Sharing
 from harvester.engine.site import Site
@@ -97,8 +98,31 @@ class Crew:
         self.workers[walk.id] = worker
         try:
             return await worker.run()
+        except HarvesterError as error:
+            other = instead_of(self._source.provider, walk, error)
+            if other is None:
+                raise
+            await self._replace(other, shop, position)
         finally:
             del self.workers[walk.id]
+        return await self._work(other, shop, earlier)
+
+    async def _replace(self, walk: Walk, shop: Workshop, position: Position) -> None:
+        """Make it durable that *walk* goes on instead of the one of its name that stands at *position*."""
+        cursor = (self._source.provider.pager(walk.pager).first(walk),)
+        await self._append(
+            walk,
+            shop,
+            cursor=cursor,
+            done=False,
+            tally=position.committed,
+            watermark=position.watermark,
+            anchor=position.anchor,
+            expected=position.expected,
+        )
+        self.walks[walk.id] = walk
+        loop = asyncio.get_running_loop()
+        self._begun[walk.id] = await loop.run_in_executor(self._site.executor, self._log(walk).load)
 
     # -------------------------------------------------------------- parts
 

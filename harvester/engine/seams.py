@@ -20,6 +20,7 @@ from enum import Enum
 from itertools import pairwise
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from harvester.contracts import Grid
 from harvester.engine.collation import Collation
@@ -31,10 +32,14 @@ _MOST_TRIES = 8  # at one gap without getting any further
 _MOST_MENDS = 16  # requests for mending: so many, or a quarter of all if that is more
 _MOST_STRAYS = 3  # answers to other requests, one after another
 _MOST_PROBES = 14  # of the end
+_ELSEWHERE = 24  # records by which a page about the end may begin earlier
 _MOST_IDLE = 32  # answers one after another that prove nothing new
+_PLANNED = 60  # pages laid at a time
 _WINDOW = 2  # times the lanes: pages that may be read beyond what is proved
+_SAME = 4  # pages of one length, shorter than asked for: the server's cap
 _RECENT = 6  # pages whose length tells what the server sends
-_SPECULATION = 14  # one page of speculation for so many read
+_SPECULATION = 10  # without a total: one page more is asked for in advance for so many that came
+_SURE = 20  # pages before that
 _LEAST_SIZE = 4  # two records of overlap, and two to get on
 
 
@@ -98,13 +103,14 @@ class Cover:
         self._lengths: deque[int] = deque(maxlen=_RECENT)
         self._collation = Collation()
         self._signatures: dict[tuple[Key, Key], int] = {}
-        self._answers = self._strays = self._idle = self._mends = self._blanks = self._misplaced = 0
+        self._answers = self._strays = self._idle = self._mends = self._blanks = self._misplaced = self._forgotten = 0
         self._tail = Tail(doubt=reached is not None and reached.doubt)
         self._overlap = self._first_overlap()
         self.pages = 0  # with records
         self.seams = 0  # pages that met
         self.mended = 0  # seams that met only when they were read again
         self.extra = 0  # requests that did not read on
+        self._filled = False  # a page as large as asked for has come
         self.ended = False
         if reached is not None and reached.edge:
             self._resume(reached)
@@ -145,36 +151,54 @@ class Cover:
             if any(cell.start <= high and self._end_of(cell) >= low for cell in self._flying):
                 continue
             left.tries += 1
-            if left.tries > _MOST_TRIES:
-                raise self._gives_up(left, right)
-            if right.start > left.end and not left.resumed:
+            if left.tries > (_MOST_TRIES if left.resumed else _MOST_TRIES // 2):
+                self._forget(left, right)
+                return self._next()
+            if right.start >= left.end and not left.resumed:
                 self._tail.doubt = True
-                return self._cell(Kind.FILL, left.end - self._overlap, right.start + self._overlap)
+                more = self._overlap if left.tries == 1 else self._size  # pages may be cut again
+                return self._cell(Kind.FILL, left.end - self._overlap, right.start + more)
             self._mends += 1
             self.extra += 1
             if self._mends > max(_MOST_MENDS, self._answers // 4):
                 raise self._gives_up(left, right)
             if not left.broken:
                 left.broken = True
-                self._overlap = min(max(2, self._size // 12), 2 * self._overlap)
+                self._overlap = min(max(2, self._length() // 6), 2 * self._overlap)
                 self._plan.clear()
             return self._cell(Kind.MEND, *self._around(left, right))
         return None
 
+    def _forget(self, left: Span, right: Span) -> None:
+        """What was read behind *left* is read again from there on: its rows are kept, what they prove is not."""
+        self._forgotten += 1
+        if left.resumed or self._forgotten > _MOST_TRIES:
+            raise self._gives_up(left, right)
+        if self._spans[-1] is right:
+            self._set_front(left.end)
+            self._wall = None
+        self._spans.remove(right)
+        left.tries = 0
+
     def _gives_up(self, left: Span, right: Span) -> SeamBroken:
         return SeamBroken(
             f"rows keep moving between record {left.end:,} and record {right.start:,}: pages that should overlap there "
-            f"do not, and {left.tries - 1} attempts to read across have not helped"
+            "do not, and reading across has not helped"
         )
 
     def _around(self, left: Span, right: Span) -> tuple[int, int]:
         """Where to read across a seam that did not meet: near at first, then further, at last to either side."""
         pivot = left.end if left.right_seen > right.left_seen else right.start
         whole = self._length() // 2
-        reach = min(whole, max(8, 2 * self._overlap)) if left.tries == 1 else whole
-        steps, to_the_right = divmod(max(0, left.tries - 1), 2)
+        match left.tries:
+            case 1:
+                reach = min(whole, max(8, 2 * self._overlap))
+                return pivot - reach, pivot + reach
+            case 2:  # pages may be cut
+                return left.end - 2 * self._overlap, left.end + self._size
+        steps, to_the_right = divmod(left.tries - 3, 2)
         shift = steps * max(1, 2 * whole - 2 * self._overlap) * (1 if to_the_right else -1)
-        return pivot + shift - reach, pivot + shift + reach
+        return pivot + shift - whole, pivot + shift + whole
 
     def _cell(self, kind: Kind, start: int, stop: int) -> Cell:
         """The page that holds as much as can be had of the rows from *start* to *stop*."""
@@ -205,12 +229,13 @@ class Cover:
             return False
         if self._told is not None:
             return self._front < self._told
-        return bool(self._flying) and ahead < 1 + self.pages // _SPECULATION
+        share = _SPECULATION if self._grid.exact else 3 * _SPECULATION
+        return bool(self._flying) and ahead < 1 + max(0, self.pages - _SURE) // share
 
     def _next_on(self) -> Cell:
         if not self._plan:
             stop = self._told if self._told is not None and self._told > self._front else None
-            laid = self._grid.lay(self._front - self._overlap, stop, self._length(), self._overlap, 24)
+            laid = self._grid.lay(self._front - self._overlap, stop, self._length(), self._overlap, _PLANNED)
             self._plan.extend(Cell(start, size) for start, size in laid)
         cell = self._plan.popleft()
         size = self._size if self._grid.exact else cell.size
@@ -224,17 +249,22 @@ class Cover:
     def _end_cell(self) -> Cell:
         """On from the end of what is proved: more records, or the proof that there are none."""
         tail, last = self._tail, self._spans[-1]
-        width = self._overlap if tail.width is None else tail.width
-        if tail.claimed or tail.width is not None or last.resumed:
-            tail.probes += 1
-            self.extra += 1
-            if tail.probes > _MOST_PROBES:
-                raise SeamBroken("the end of the set keeps moving: its last records never come twice in the same way")
-        if tail.behind:
-            width = 0
-        elif last.resumed:
+        if not tail.probing and not last.resumed:
+            if self._front != last.end:
+                self._set_front(last.end)
+            return replace(self._next_on(), kind=Kind.END)
+        tail.probes += 1
+        self.extra += 1
+        if tail.probes > _MOST_PROBES:
+            raise SeamBroken("the end of the set keeps moving: its last records never come twice in the same way")
+        width = tail.width(self._overlap, last.end, max(self._overlap, self._length() - 1))
+        if last.resumed:
             width = max(width, self._length() // 2)
-        cell = self._cell(Kind.END, last.end - width, last.end - width + self._size)
+        for earlier in range(_ELSEWHERE):
+            start = max(0, last.end - width - earlier)
+            cell = self._cell(Kind.END, start, start + self._size)
+            if cell.start == 0 or tail.is_new(last.end - cell.start):
+                break  # not every grid has a page that begins just there
         self._set_front(max(self._front, cell.start + self._length()))
         return cell
 
@@ -272,12 +302,9 @@ class Cover:
             return False
         self._strays = 0
         self.pages += 1
+        self._filled = self._filled or rows >= cell.size >= self._size
         if self.pages == 1 and not self._grid.exact and rows < cell.size:
             self._shrink(rows)
-        if cell.kind in (Kind.ON, Kind.END):
-            self._lengths.append(rows)
-        if self.pages == 1:
-            self._overlap = self._first_overlap()
         if self._wall is not None and cell.start + rows > self._wall:
             self._wall = None
         self._join(cell, page, rows, count)
@@ -319,7 +346,7 @@ class Cover:
             self.extra += 1
             self.ended = self._blanks >= 2 or count == 0
         elif cell.kind is Kind.END:
-            self._tail.empty(self._overlap, self._length() // 2)
+            self._tail.empty(cell.start, self._spans[-1].end, self._overlap, self._length() // 2)
             self._check_end()
         else:
             self.extra += 1
@@ -357,9 +384,11 @@ class Cover:
                 self._shrink(self._misplaced)
             self._misplaced = mine.end - mine.start
             return
+        if any(span.start <= mine.start and mine.end <= span.end for span in self._spans):
+            return  # from within what is proved: it closes no gap
         at = next((index for index, span in enumerate(self._spans) if span.start > mine.start), len(self._spans))
         if self._spans and at == len(self._spans):
-            self._tail.beyond(mine.end - mine.start)
+            self._tail.beyond(mine.end - mine.start, doubt=True)
         self._spans.insert(at, mine)
         self._idle = 0
 
@@ -384,26 +413,46 @@ class Cover:
 
     def _hear_claim(self, cell: Cell, page: PageKeys, rows: int, count: int | None) -> None:
         """What a page at the end of everything says about it."""
-        last = self._spans[-1]
+        last, tail, here = self._spans[-1], self._tail, page.keys[-1]
+        if last.right is page and tail.last is not None and tail.last != here:
+            self._refute(cell, page)
         first_page = self.pages == 1
-        usual = cell.size if first_page else min(cell.size, max(self._lengths, default=cell.size))
-        claims = rows < usual and not (first_page and self._told is not None and rows < self._told)
-        here = page.keys[-1]
-        if last.right is page and self._tail.last is not None and self._tail.last != here:
-            shown = page.places().get(self._tail.last)
-            behind = len(page) if shown is None else len(page) - 1 - shown
-            if behind > 0:
-                # The first page of all was short because the server caps pages, not because it cut this one.
-                self._tail.beyond(behind, doubt=self.pages > 2)
-        if not claims:
-            return
-        if last.right.ends_at(here):
-            agrees = count is not None and not self._liar and count == cell.start + rows
-            self._tail.claim(here, agrees=agrees)
-        elif cell.kind is Kind.END and last.right.holds(here):
-            if self._tail.claim(here):
-                last.end = cell.start + rows
-            self._tail.narrow(rows)
+        usual = min(cell.size, max(self._lengths, default=cell.size))
+        nothing_new = last.right is not page and rows <= self._overlap and rows < cell.size
+        promised = first_page and self._told is not None and rows < self._told
+        if last.right.ends_at(here) and (rows < usual or nothing_new) and not promised:
+            if self._told is not None and cell.start + rows < self._told:
+                tail.doubt = True  # the provider says that there are more
+            agrees = count is not None and not self._liar and self._fills() and count == cell.start + rows
+            tail.claim(here, rows, cell.start + rows, agrees=agrees)
+        elif rows < usual and cell.kind is Kind.END and last.right.holds(here):
+            # Cut, or what was the last record has gone: then this is the end as it is now.
+            tail.claim(here, rows, cell.start + rows, agrees=False)
+            tail.narrow(rows)
+        elif cell.kind in (Kind.ON, Kind.END):
+            self._hear_length(rows)
+
+    def _refute(self, cell: Cell, page: PageKeys) -> None:
+        """*page* goes on behind a record that was claimed to be the last."""
+        tail = self._tail
+        shown = None if tail.last is None else page.places().get(tail.last)
+        behind = len(page) if shown is None else len(page) - 1 - shown
+        if shown is not None and tail.nothing_behind(cell.start + shown + 1):
+            tail.proved = True  # what is behind it now came after the walk had seen that nothing was
+        elif behind > 0:
+            # Two equal pages at the beginning, both shorter than asked for: the server caps them, and cut none.
+            capped = self.pages == 2 and tail.rows == len(page)
+            if self.pages == 2:
+                self._hear_length(tail.rows)
+            tail.beyond(behind, doubt=not capped)
+
+    def _hear_length(self, rows: int) -> None:
+        fresh = not self._lengths
+        self._lengths.append(rows)
+        if fresh:
+            self._overlap = self._first_overlap()
+        if self._length() < _LEAST_SIZE and self._spans[-1].end > _LEAST_SIZE:
+            raise SeamBroken(f"pages of {self._length()} records are too small to overlap")
 
     def _check_end(self) -> None:
         if self._tail.proved and len(self._spans) == 1 and self._spans[0].anchored:
@@ -413,13 +462,18 @@ class Cover:
 
     def _length(self) -> int:
         """Records that a page is likely to have."""
-        return max(_LEAST_SIZE, max(self._lengths, default=self._size))
+        return max(self._lengths, default=self._size)
+
+    def _fills(self) -> bool:
+        """Pages are as long as they can be, so that a shorter one means something."""
+        return self._filled or (len(self._lengths) >= _SAME and len(set(self._lengths)) == 1)
 
     def _end_of(self, cell: Cell) -> int:
         return cell.start + min(cell.size, self._length())
 
     def _first_overlap(self) -> int:
-        return max(2, min(10, self._length() // 40))
+        # Where pages cannot begin anywhere they overlap by more than is asked for as it is.
+        return max(2, min(10, self._length() // (40 if self._grid.exact else 66)))
 
     # -------------------------------------------------------------- the cursor
 

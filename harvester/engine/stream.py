@@ -18,6 +18,7 @@ from harvester.contracts import Pager, Transport
 from harvester.decode.lines import put_stamp
 from harvester.engine.ask import find_anchor
 from harvester.engine.assignment import assign
+from harvester.engine.fallback import instead_of
 from harvester.engine.frontier import Frontier
 from harvester.engine.loop_guard import LoopGuard
 from harvester.engine.reader import Fetched
@@ -27,7 +28,7 @@ from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stamps import stamp_of
 from harvester.engine.worker import MAX_RESTARTS, Position, resume
-from harvester.errors import ArgumentError, ConfigError, CursorExpired
+from harvester.errors import ArgumentError, ConfigError, CursorExpired, OrderViolated, SeamBroken
 from harvester.model import PerValue, Phase, Rejected, Walk
 from harvester.store import commits as commit_logs
 from harvester.store import layout
@@ -187,6 +188,12 @@ class PageStream:
                 if restarts > MAX_RESTARTS or self._open:
                     # With pages in hand that are not committed there is no position to go back to.
                     raise
+                position.frontier.restart(pager.first(walk))
+            except (SeamBroken, OrderViolated) as error:
+                other = instead_of(self.source.provider, walk, error)
+                if other is None or self._open:
+                    raise
+                walk, pager = other, self.source.provider.pager(other.pager)
                 position.frontier.restart(pager.first(walk))
 
     async def _read(

@@ -1,23 +1,28 @@
 """When the end of a set is proved. Pure.
 
 A page shorter than asked for is not the end by itself: servers cut pages (FAULTS P04), and so do broken connections
-(H03, H05). A count alone is none either (P13). What counts:
+(H03, H05). A count alone is none either (P13): rows lost and rows deleted cancel out. A short page *claims* that its
+last record is the last there is. That is believed
 
-* a short page *claims* that its last record is the last there is;
-* the same claim by a second page, asked for from another place, or a count told with the first one that agrees and
-  has never been caught lying, is the proof;
-* where short pages have been seen with records behind them, an empty answer right behind the last record as well.
+* when the count told in the same answer agrees, from a server that fills its pages, was never caught lying about its
+  count, and was never seen to cut a page;
+* when several pages claim it that begin at different distances before that record: whatever cuts pages, it would have
+  to cut each of them at another length. Rows that come and go elsewhere do not disturb this;
+* when even more pages say so of an end that grows by a few records between them: those are added as they are asked for,
+  and the closing delta has them;
+* where so few records are known that there are no such pages: when nothing came from right behind the last record,
+  and a claim after that found it where it was, so that no deletion had made the place behind it empty.
 """
 
 from __future__ import annotations
 
 from harvester.engine.spans import Key
 
-_CLAIMS = 2
-_CLAIMS_WHILE_GROWING = (
-    5  # records are being added at the end as fast as it is asked for: those are the closing delta's
-)
-_ADDED = 3  # more records than so many behind a claimed end, and the page that claimed it was cut
+_CLAIMS = 3
+_CLAIMS_IN_DOUBT = 5
+_STEADY = 8
+_ADDED = 3  # records between two such pages that may be new
+_STEP = 2  # records by which the distances differ
 
 
 class Tail:
@@ -26,44 +31,80 @@ class Tail:
     def __init__(self, *, doubt: bool = False) -> None:
         self.doubt = doubt  # a page was short, and not the last
         self.proved = False
-        self.behind = False  # ask right behind the last record
-        self.width: int | None = None  # records to begin before the end; None: as many as pages overlap
-        self.probes = 0
         self.last: Key | None = None  # what was claimed
-        self._claims = 0
-        self._grown = 0
+        self.rows = 0  # of the page that claimed it
+        self.probes = 0  # of the end, so far
+        self._lengths: set[int] = set()  # of the pages that claimed it
+        self._steady: set[int] = set()  # the same, while no more than a few records are added meanwhile
+        self._nothing_at: int | None = None
+        self._moved: int | None = None  # begin so many records before the end, whatever was claimed
 
     @property
     def claimed(self) -> bool:
         """A page has said that nothing is behind it, and none has shown otherwise."""
-        return self._claims > 0
+        return bool(self._lengths)
 
-    def claim(self, last: Key, *, agrees: bool = False) -> bool:
-        """A short page ends at *last*. *agrees*: so does the count in its answer. True: said often enough."""
+    @property
+    def probing(self) -> bool:
+        """The end has been asked about, and not only read on to."""
+        return self.claimed or self._moved is not None
+
+    def width(self, overlap: int, end: int, most: int) -> int:
+        """How far before the *end* the next page begins, *most* records at most; 0: right behind it."""
+        if self._moved is not None:
+            return self._moved
+        if not self.claimed:
+            return overlap
+        if self._nothing_at is not None:
+            return min(overlap, end)
+        farther = range(overlap, min(most, end) + 1, _STEP)
+        return next((width for width in (*farther, *range(1, min(overlap, end))) if width not in self._steady), 0)
+
+    def is_new(self, length: int) -> bool:
+        """A page of this length that ends at the end would say more than those that came."""
+        return length not in self._steady
+
+    def claim(self, last: Key, rows: int, end: int, *, agrees: bool) -> None:
+        """A short page of *rows* ends at *last*, whose rank is before *end*.
+
+        Args:
+            agrees: so does the count in its answer, from a server whose short pages mean something.
+        """
         if last != self.last:
-            self.last, self._claims = last, 0
-        self._claims += 1
-        self._grown += 1
-        certain = self._claims >= _CLAIMS or (agrees and not self.doubt)
-        if self.doubt:
-            self.behind = certain
-        else:
-            self.proved = certain or self._grown >= _CLAIMS_WHILE_GROWING
-        return certain
+            self._forget()
+        self.last, self.rows, self._moved = last, rows, None
+        self._lengths.add(rows)
+        self._steady.add(rows)
+        enough = len(self._lengths) >= (_CLAIMS_IN_DOUBT if self.doubt else _CLAIMS)
+        enough = enough or len(self._steady) >= _STEADY
+        self.proved = enough or (agrees and not self.doubt) or self.nothing_behind(end)
+        if self._nothing_at is not None and not self.proved:
+            self._nothing_at = None  # the place moved: ask again
+
+    def nothing_behind(self, end: int) -> bool:
+        """An empty answer was right behind what is now before *end*, or behind something further on."""
+        return self._nothing_at is not None and self._nothing_at <= end
 
     def narrow(self, rows: int) -> None:
-        """The page ended before the last record that is known: cut, or that record has gone. Look nearer."""
-        self.width = max(1, min(rows, (self.width or rows) // 2))
+        """The page of *rows* ended before the last record that is known: cut, or that record has gone. Look nearer."""
+        self._steady = set()
+        self._moved = max(1, rows // 2) if self._moved is None else max(1, min(rows, self._moved // 2))
 
-    def beyond(self, rows: int, *, doubt: bool = True) -> None:
-        """*rows* came behind a record that a page had claimed to be the last."""
-        if self._claims and rows > _ADDED and doubt:
-            self.doubt, self._grown = True, 0
-        self.last, self._claims, self.behind, self.proved, self.width = None, 0, False, False, None
+    def beyond(self, grown: int, *, doubt: bool) -> None:
+        """*grown* records came behind one that a page had claimed to be the last. *doubt*: it was cut, perhaps."""
+        self.doubt = self.doubt or (doubt and self.claimed)
+        if grown > _ADDED:
+            self._steady = set()
+        self._forget()
 
-    def empty(self, overlap: int, most: int) -> None:
-        """Nothing came where records are known to be, or right behind them."""
-        if self.behind:
-            self.proved = True
+    def empty(self, start: int, end: int, overlap: int, most: int) -> None:
+        """Nothing came from *start* on: right behind the last record, or where some are known to have been."""
+        if start >= end:
+            self._nothing_at = start
         else:
-            self.width = min(most, 4 * (self.width or overlap))
+            self._moved = min(most, 4 * (self._moved or overlap))
+
+    def _forget(self) -> None:
+        self.last, self.rows, self.proved = None, 0, False
+        self._lengths = set()
+        self._nothing_at = self._moved = None

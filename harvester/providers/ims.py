@@ -95,6 +95,7 @@ PROVIDER = Provider(
     },
     cuts={"ranges": Cut(by_time=False, last=_BY_KEY.last), "windows": Cut(by_time=True, last=_BY_TIME.last)},
     full="keyset",
+    instead={"offset": "keyset"},
     closing="changes",
     listing=KeyListing(times=False),  # section 4: the key fields
     fetchers={"by_filter": FilterByKey(dialect=_DIALECT, numbers=frozenset({"MLSID"}), ask_for=True)},

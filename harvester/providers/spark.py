@@ -12,6 +12,7 @@ from harvester.decode.verdicts import describe, judge_http, printable
 from harvester.governor.signals import signals_in
 from harvester.model import Action, Budget, PageRequest, Resource, Response, Verdict, Walk, Window
 from harvester.pagers.by_key import EntityByKey
+from harvester.pagers.numbered import NumberedPager
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.page_number import PageNumberPager
 from harvester.pagers.spark_token import SparkTokenPager
@@ -94,8 +95,11 @@ PROVIDER = Provider(
         # For grants that allow it; large pages with expansions may run into code 1515.
         "chain_with_expand": SparkTokenPager(page_size=200, page_sizes=_PAGE_SIZES, expand_in_full=True),
         "pages": PageNumberPager(),
+        # Many pages in flight. Nothing says that pages by number are in the order of keys (section 5): it is checked.
+        "numbered": NumberedPager(page_size=200, page_sizes=_PAGE_SIZES),
     },
     full="chain",
+    instead={"numbered": "chain"},
     closing="chain",
     listing=KeyListing(times=False, select=dict.fromkeys(_LISTINGS, ("ListingKey",))),  # section 8
     fetchers={"by_entity": EntityByKey(slash=True, select="_select", expand="_expand")},

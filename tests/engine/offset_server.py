@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from harvester.contracts import Grid
-from harvester.engine.seams import Cell, Cover, Kind, Reached
+from harvester.engine.seams import Cell, Cover, Reached
 from harvester.engine.spans import Key
 
 
@@ -70,7 +69,6 @@ class Walked:
     seen: set[Key] = field(default_factory=set)
     requests: int = 0
     reached: list[Reached] = field(default_factory=list)  # after each answer
-    seen_at: list[int] = field(default_factory=list)  # how many answers had come by then
     answers: list[set[Key]] = field(default_factory=list)
 
 
@@ -92,10 +90,8 @@ def walk(
     walked = Walked()
     waiting: list[Cell] = []
     travelling: list[tuple[Cell, list[int], int | None]] = []
-    while True:
+    while not cover.ended:
         waiting.extend(cover.wanted(lanes - len(waiting) - len(travelling)))
-        if cover.ended:
-            return walked
         assert waiting or travelling, "the cover waits for nothing"
         if travelling and (not waiting or chance.random() < patience):
             # Mostly in the order of the answers, now and then one is late.
@@ -107,23 +103,15 @@ def walk(
             if keep:
                 walked.answers.append(set(keys))
                 walked.reached.append(cover.reached)
-            if cover.ended:
-                return walked
         else:
             place = 0 if chance.random() < 0.7 else chance.randrange(len(waiting))
             cell = waiting.pop(place)
             walked.requests += 1
             assert walked.requests <= most, "the walk does not end"
             travelling.append((cell, *server.serve(cell)))
+    return walked
 
 
 def missing(walked: Walked, server: OffsetServer) -> set[Key]:
     """Rows that lived throughout and did not come."""
     return {key(row) for row in server.lasting} - walked.seen
-
-
-def cover_of(grid: Grid, size: int, **options: object) -> Cover:
-    return Cover(grid, size, **options)  # type: ignore[arg-type]
-
-
-__all__ = ["Kind", "OffsetServer", "Walked", "cover_of", "key", "missing", "walk"]
