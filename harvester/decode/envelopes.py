@@ -115,17 +115,19 @@ def _entity(response: Response, walk: Walk) -> Raw:
 
     The record's own members stay the bytes they have in a collection, so that both are one version.
     """
-    body, _ = open_body(response, _decode_entity, (), walk)
+    body = response.body.removeprefix(b"\xef\xbb\xbf")
+    try:
+        _decode_object(body)
+        problem = "" if is_utf8(body) else "it is not UTF-8"
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        problem = complaint(error)
+    if problem:
+        raise ProtocolError(f"{walk.resource.name}: the answer is no record: {problem}.")
     found = _CONTEXT.match(body)
-    return Raw(b"{" + bytes(body)[found.end() :]) if found else body
+    return Raw(b"{" + body[found.end() :]) if found else Raw(body)
 
 
 _CONTEXT = re.compile(rb'\s*\{\s*"@odata\.context"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*')
-
-
-def _decode_entity(body: bytes) -> Raw:
-    _decode_object(body)  # checks that it is one
-    return msgspec.json.decode(body, type=Raw)
 
 
 class _AnyObject(Struct):
