@@ -179,6 +179,20 @@ async def test_no_more_than_in_flight_are_open(clock: FakeClock) -> None:
         assert fourth.done()
 
 
+async def test_no_more_are_open_than_the_server_says(clock: FakeClock) -> None:
+    """FAULTS Q05, Q06: a policy in concurrent requests, below what the budget allows."""
+    gate = governor(clock, WIDE, in_flight=8)
+    gate.observe(RateSignal(open_at_most=2))
+    gate.settle(await gate.admit(), 1)
+    tickets = [await gate.admit() for _ in range(2)]
+    third = asyncio.ensure_future(gate.admit())
+    await idle()
+    assert not third.done()
+    gate.settle(tickets[0], 1)
+    await idle()
+    assert third.done()
+
+
 async def test_a_stalled_loop_does_not_burst_afterwards(clock: FakeClock) -> None:
     """FAULTS C03: three periods pass at once; still one window's worth goes out."""
     gate = governor(clock, MINUTE)

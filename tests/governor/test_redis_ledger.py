@@ -460,7 +460,7 @@ async def test_a_reader_sees_what_is_spent_open_paused_and_told_and_changes_noth
     await asyncio.sleep(0.05)
     before = store.ask("DEBUG", "DIGEST")
     journal = await asyncio.to_thread(read_store, store.url, "key")
-    assert [type(item) for item in journal.news] == [Opened, Heard, Ended, Paused]
+    assert [type(item) for item in journal.news] == [Opened, Ended, Heard, Paused]
     assert journal.news[0] == Opened(under_way or 0, journal.news[0].age)  # type: ignore[union-attr]
     (told,) = journal.told
     assert (told.signal.remaining, told.signal.resets_in) == (18, 30.0)
