@@ -55,6 +55,9 @@ _GOLDEN = 0.618
 _NARROW = 0.1
 """Share of the period between the bounds that is near enough."""
 
+_STALE = 0.95
+"""Share of the period between the bounds that is as good as nothing."""
+
 _TYPICAL = 1.5
 """Times the shortest answer: nearer than that the bounds do not come."""
 
@@ -195,6 +198,9 @@ class Edges:
             self.refuted()
         if self._wrong:
             return
+        low, high = self._bounds(now)
+        if self._not_a_log and high - low > _STALE * self._period:
+            self._begin_again()
         request = Sent(sent, now, count)
         if count is not None:
             if self._shortest == math.inf and limit > _LEAST and self._period <= _SCOUTED:
@@ -214,6 +220,14 @@ class Edges:
         self._sent.append(request)
         while self._sent and self._sent[0].ended < now - _KEPT * self._period:
             self._sent.popleft()
+
+    def _begin_again(self) -> None:
+        """Nothing has been sent for long, and the clocks may have come apart: the kind is known, the edge is not."""
+        self._not_a_log = False
+        self._trials = 1
+        self._shortest = math.inf
+        self._sent.clear()
+        self._may.clear()
 
     def _look_for_proof(self, request: Sent, count: int, limit: int) -> None:
         now, sent = request.ended, request.sent

@@ -106,6 +106,14 @@ def test_bounds_move_apart_as_clocks_drift() -> None:
     assert later_high - later_low > high - low + 0.5
 
 
+def test_after_a_long_silence_the_edge_is_looked_for_again() -> None:
+    edges = trusted()
+    told(edges, *burst(50_000.7, range(1, 10)))
+    before = edges.known
+    told(edges, (50_000.95, 50_001.1, 1), *burst(50_001.3, range(2, 11)), (50_002.3, 50_002.4, 1))
+    assert (before, edges.trusted) == (False, True)
+
+
 @pytest.mark.parametrize("latency", [steady, uneven])
 @pytest.mark.parametrize("quota", [SECOND, PAIR], ids=["ten", "two"])
 def test_short_windows_are_used_whole_once_their_edges_are_found(quota: Quota, latency: Latency) -> None:
