@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,6 +49,11 @@ class Setup:
     @property
     def base_url(self) -> str:
         return self.origin.url
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Of resources, while they share the quota; those not named have 1."""
+        return {table.name: table.weight for table in self.section.resource}
 
 
 def set_up(config: Config, name: str) -> Setup:
@@ -153,7 +158,7 @@ async def assemble(
                     blueprints=each.blueprints,
                     requests_at_risk=at_risk(setup.budget, config.max_requests_at_risk),
                     workers=2 * setup.budget.in_flight,
-                    weights={table.name: table.weight for table in setup.section.resource},
+                    weights=setup.weights,
                     link_lifetime=setup.section.link_lifetime or setup.provider.link_lifetime,
                 )
             )

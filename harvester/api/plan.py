@@ -233,6 +233,7 @@ def _resource(
         workers=2 * setup.budget.in_flight,  # as ``assemble`` gives the engine
         latency=_SECONDS_A_REQUEST if seconds is None else seconds,
         page_bytes=0 if size is None else round(size),
+        weight=setup.weights.get(resource.name, 1.0),
     )
     return _Drafted(planned, job)
 

@@ -22,6 +22,7 @@ from harvester.governor.learned import Learned
 from harvester.governor.ledger.news import Ended, News, Opened, Released
 from harvester.governor.ledger.reading import Journal
 from harvester.governor.ledger.recorded import RecordedLedger
+from harvester.governor.line import Priority
 from harvester.model import Budget, Window
 from harvester.report import units
 
@@ -44,6 +45,7 @@ class Job(Struct, frozen=True, kw_only=True):
     workers: int  # chains under way at a time
     latency: float  # mean seconds of one request
     page_bytes: int  # mean body on the wire; 0: unknown
+    weight: float = 1.0  # of its share of the quota
 
     @property
     def requests(self) -> int:
@@ -149,19 +151,21 @@ class _Theatre:
     async def _do(self, job: Job, ended: dict[tuple[str, str], asyncio.Event]) -> float:
         if job.after is not None and (job.source, job.after) in ended:
             await ended[job.source, job.after].wait()
-        for stage in job.stages:
+        for number, stage in enumerate(job.stages):
             line = iter(stage)
-            await asyncio.gather(*(self._work(job, line) for _ in range(min(job.workers, len(stage)))))
+            priority = Priority.DELTA if number else Priority.BACKFILL  # what follows the full walks closes them
+            await asyncio.gather(*(self._work(job, line, priority) for _ in range(min(job.workers, len(stage)))))
         ended[job.source, job.resource].set()
         return self._clock.monotonic()
 
-    async def _work(self, job: Job, line: Iterator[int]) -> None:
+    async def _work(self, job: Job, line: Iterator[int], priority: Priority) -> None:
         """Do one chain after the other, until *line*, which others take from too, is empty."""
+        lane = f"{job.source}/{job.resource}"
         governor, clock, server = self._governor, self._clock, self._server
         for chain in line:
             for _ in range(chain):
                 self._look_at_short_wait()
-                ticket = await governor.admit()
+                ticket = await governor.admit(priority, lane=lane, weight=job.weight)
                 # Into the server's count half way, and half of the way back.
                 await clock.sleep(job.latency / 2)
                 signal = server.answer(clock.monotonic())

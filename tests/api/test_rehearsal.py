@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from harvester.api.rehearsal import Job, rehearse
 from harvester.governor.ledger.news import Ended, Opened, Paused
@@ -108,3 +109,19 @@ async def test_it_can_be_asked_where_a_loop_is_running() -> None:
 def test_nothing_to_do_takes_no_time() -> None:
     assert rehearse([], MINUTE, start=NOW).seconds == 0
     assert rehearse([job()], MINUTE, start=NOW).seconds == 0
+
+
+def test_resources_share_the_quota_as_they_will() -> None:
+    """One chain beside eight, then by weight: the governor's lanes are in the rehearsal too."""
+    slow = Budget(windows=(Window(seconds=10, requests=1),), in_flight=8)
+    many, one = job((10,) * 8), job((20,), resource="Member")
+    fair = {end.resource: end.seconds for end in rehearse([many, one], slow, start=NOW).endings}
+    assert fair["Member"] == pytest.approx(400, rel=0.1)  # every other slot is its own
+    heavy = rehearse([many, structs.replace(one, weight=4.0)], slow, start=NOW).endings
+    assert {end.resource: end.seconds for end in heavy}["Member"] == pytest.approx(250, rel=0.1)
+
+
+def test_a_closing_delta_goes_before_a_backfill_in_the_rehearsal_too() -> None:
+    slow = Budget(windows=(Window(seconds=10, requests=1),), in_flight=8)
+    ends = rehearse([job((50,)), job((1,), (1,), resource="Office")], slow, start=NOW).endings
+    assert {end.resource: end.seconds for end in ends}["Office"] <= 50.0
