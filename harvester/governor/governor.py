@@ -94,7 +94,7 @@ class Governor:
         self._concurrency = Concurrency(budget.in_flight)
         self._ramp_limit = max(1, int(budget.in_flight * _RAMP_SHARE))
         self._refusals = Refusals(default_pause)
-        self._line = Line(self._wake, clock.monotonic)
+        self._line = Line(clock.monotonic)
         self._changed: asyncio.Future[None] | None = None  # the first waiter's: something may be allowed now
         self._paused_until = -math.inf
         self._pause_reason = ""

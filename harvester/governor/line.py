@@ -43,12 +43,10 @@ class Place:
 class Line:
     """Those who wait, one of whom, the first, watches the clock for all."""
 
-    def __init__(self, overtaken: Callable[[], None], now: Callable[[], float]) -> None:
-        """*overtaken* is called when somebody arrives who ranks before the first: it should ``step_back``.
-
-        *now*: monotonic. Ranks are looked at when somebody is chosen, so nobody need be woken to become urgent.
+    def __init__(self, now: Callable[[], float]) -> None:
+        """*now*: monotonic. Ranks are looked at when the first steps back, so nobody need be woken to become urgent,
+        nor the first when somebody arrives who ranks before it.
         """
-        self._overtaken = overtaken
         self._now = now
         self._waiting: list[Place] = []  # in the order of arrival
         self._first: Place | None = None
@@ -66,8 +64,6 @@ class Line:
         self._waiting.append(place)
         if self._first is None:
             self._first = place
-        elif self._rank(place) < self._rank(self._first):
-            self._overtaken()
         return place
 
     async def turn(self, place: Place) -> None:

@@ -94,7 +94,7 @@ def test_sixty_four_walks_get_the_same() -> None:
 
 def served(arrivals: list[tuple[Priority, str, float]], grants: int) -> list[str]:
     """Lanes in the order of their grants, when each that is served comes again at once."""
-    line = Line(lambda: None, lambda: 0.0)
+    line = Line(lambda: 0.0)
     places = {line.enter(priority, lane, weight): (priority, lane, weight) for priority, lane, weight in arrivals}
     order = []
     for _ in range(grants):
