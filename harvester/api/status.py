@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from harvester.api.ports import Ports
 from harvester.errors import ArgumentError
-from harvester.store.commits import CommitLog, walks
+from harvester.store.commits import read_log, walks
 from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.runs import RunDirectory, find_all_runs
 
@@ -85,7 +85,7 @@ def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusR
 def _with_unfinished(row: ResourceStatus, run: RunDirectory, ports: Ports) -> ResourceStatus:
     committed = done = still = 0
     for name in walks(ports.fs, run.path):
-        commits = CommitLog(ports.fs, run.path, name, ports.rng).load()
+        commits = read_log(ports.fs, run.path, name)
         if commits:
             committed += commits[-1].tally.records
             done += commits[-1].done

@@ -74,7 +74,7 @@ def view(
     name, layers = _layers(fs, root, resource, source)
     prepare_output(fs, root)
     with _scratch(fs, root) as scratch:
-        state = CurrentState(fs, ports.rng, layers, scratch)
+        state = CurrentState(fs, layers, scratch)
         state.settle()
         if write is not None:
             for batch in _batches(state.lines()):

@@ -18,11 +18,11 @@ from datetime import datetime
 from pathlib import PurePath
 from struct import Struct
 
-from harvester.contracts import Fs, Rng
+from harvester.contracts import Fs
 from harvester.decode.heads import HeadReader
 from harvester.errors import StorageError
 from harvester.model import Resource, Walk
-from harvester.store.commits import CommitLog, walks
+from harvester.store.commits import read_log, walks
 from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import ShardKind, data_kind
 from harvester.store.lines import read_lines
@@ -99,14 +99,14 @@ class CurrentState:
     Memory: a bit a line, the keys of one file in 64, and some MiB.
     """
 
-    def __init__(self, fs: Fs, rng: Rng, layers: Layers, scratch: PurePath) -> None:
+    def __init__(self, fs: Fs, layers: Layers, scratch: PurePath) -> None:
         """*scratch*: an empty directory for about 45 bytes a line."""
         self._fs = fs
         self._scratch = scratch
         self._shards = [
             shard
             for number, (run, manifest) in enumerate(zip(layers.runs, layers.manifests, strict=True))
-            for shard in _shards_of(fs, rng, number, run, manifest)
+            for shard in _shards_of(fs, number, run, manifest)
         ]
         self._wins = [bytearray((shard.rows + 7) // 8) for shard in self._shards]
         self.records = 0
@@ -199,7 +199,7 @@ def instant_of(text: str | None) -> tuple[int, int]:
     return whole, int((found[2] or "0")[:_DIGITS].ljust(_DIGITS, "0"))
 
 
-def _shards_of(fs: Fs, rng: Rng, number: int, run: RunDirectory, manifest: Manifest) -> Iterator[_Shard]:
+def _shards_of(fs: Fs, number: int, run: RunDirectory, manifest: Manifest) -> Iterator[_Shard]:
     """The shards of a run that bear on the current state, in the order they were committed.
 
     Raises:
@@ -208,7 +208,7 @@ def _shards_of(fs: Fs, rng: Rng, number: int, run: RunDirectory, manifest: Manif
     wrote = {
         entry.path: (commit.at, commit.walk.id, commit.number, commit.walk)
         for walk in walks(fs, run.path)
-        for commit in CommitLog(fs, run.path, walk, rng).load()
+        for commit in read_log(fs, run.path, walk)  # what a sweep had listed is gone by now
         for entry in commit.add
     }
     found = []

@@ -19,6 +19,16 @@ def test_rows_that_a_server_hides_are_found_and_fetched_in_little_memory(tmp_pat
     assert (manifest["verdict"], manifest["records"]) == ("complete", 20_000)
     assert (sweep["missing"], sweep["refetched"], sweep["listed"]) == (50, 50, manifest["keys"])
     assert run.peak_mib < 200
+    for command in (("view", "Property", "--out", "out"), ("status", "out")):
+        told = subprocess.run(
+            (sys.executable, "-m", "harvester", *command),
+            capture_output=True,
+            check=True,
+            timeout=PATIENCE,
+            env=environment(),
+            cwd=tmp_path,
+        )
+        assert len(told.stdout.splitlines()) == 20_000 or command[0] == "status"
 
 
 def test_without_a_sweep_nobody_could_tell(tmp_path: Path) -> None:
