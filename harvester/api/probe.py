@@ -18,9 +18,11 @@ from harvester.api.probing import (
     NothingToProbe,
     Prober,
     ProfileBook,
-    decides,
     follow,
     followed,
+    is_probed,
+    named_walk,
+    strategy_for,
     unknown_strategy,
 )
 from harvester.api.selection import wanted_of
@@ -167,14 +169,14 @@ class KnownServer(Struct, frozen=True, kw_only=True):
 
 
 def known_servers(config: Config, each: Chosen, wanted: Sequence[Wanted], ports: Ports) -> dict[str, KnownServer]:
-    """What is known without asking, by resource, where a probe decides."""
+    """What is known without asking, by resource, where runs ask."""
     book = _book(config, each, ports)
     provider, budget = each.setup.provider, each.setup.budget
     known = {}
     for item in wanted:
-        found = book.read(item) if decides(provider, item) else None
+        found = book.read(item) if is_probed(provider, item) else None
         if found is not None:
-            strategy = choose_strategy(provider, item.resource, found.profile, budget)
+            strategy = strategy_for(provider, item, found.profile, budget)
             known[item.resource.name] = KnownServer(found=found, strategy=strategy)
     return known
 
@@ -195,7 +197,7 @@ def forget_surprises(
         foreseen = {blueprint.resource.name for blueprint in source.blueprints if blueprint.doubt}
         for item in _wanted(each, ()):
             name = item.resource.name
-            if name in surprising and name not in foreseen and decides(each.setup.provider, item):
+            if name in surprising and name not in foreseen and is_probed(each.setup.provider, item):
                 _book(config, each, ports).forget(item)
 
 
@@ -214,18 +216,18 @@ async def _settled(
     blueprints: list[Blueprint] = []
     for blueprint in source.blueprints:
         item = wanted[blueprint.resource.name]
-        if not decides(provider, item):
+        if not is_probed(provider, item):
             blueprints.append(blueprint)
             continue
         requests = 0
         try:
             found, stopped = await unless_stopped(stop, lambda item=item: prober.probe(item))  # type: ignore[misc]
         except HarvesterError as error:
-            strategy = unknown_strategy(provider, error)
+            strategy = unknown_strategy(provider, item, error)
         else:
             if stopped or found is None:
                 return source
-            strategy = choose_strategy(provider, item.resource, found.profile, budget)
+            strategy = strategy_for(provider, item, found.profile, budget)
             requests = found.profile.requests if found.asked else 0
         sink(_event(source.name, blueprint, strategy, requests, ports))
         blueprints.append(followed(blueprint, provider, item, strategy))
@@ -234,7 +236,7 @@ async def _settled(
 
 async def _probed(each: Chosen, item: Wanted, prober: Prober, *, refresh: bool) -> ProbedResource:
     provider = each.setup.provider
-    fixed = "" if decides(provider, item) else item.pager or item.resource.walk or provider.full
+    fixed = named_walk(item) or ("" if is_probed(provider, item) else provider.full)
     found: Found | None = None
     problem = ""
     try:
@@ -243,7 +245,12 @@ async def _probed(each: Chosen, item: Wanted, prober: Prober, *, refresh: bool) 
         raise
     except (GiveUpError, RepeatError, NothingToProbe) as error:
         problem = str(error)
-    strategy = None if found is None else choose_strategy(provider, item.resource, found.profile, each.setup.budget)
+    strategy = taken = None
+    if found is not None:
+        strategy = choose_strategy(provider, item.resource, found.profile, each.setup.budget)
+        taken = (
+            strategy_for(provider, item, found.profile, each.setup.budget) if is_probed(provider, item) else strategy
+        )
     return ProbedResource(
         resource=item.resource.name,
         implied=item.implied,
@@ -251,8 +258,8 @@ async def _probed(each: Chosen, item: Wanted, prober: Prober, *, refresh: bool) 
         reason="" if strategy is None else strategy.reason,
         fixed=fixed,
         closing=None if strategy is None or found is None or not found.profile.dated else strategy.closing,
-        doubt="" if strategy is None else strategy.doubt,
-        page_size=None if strategy is None else follow(item, strategy).page_size,
+        doubt="" if taken is None else taken.doubt,
+        page_size=None if taken is None else follow(item, taken).page_size,
         requests=0 if found is None else found.profile.requests,
         at=None if found is None else found.at,
         kept=found is not None and not found.asked,

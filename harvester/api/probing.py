@@ -16,13 +16,14 @@ from harvester.contracts import Sink, Transport
 from harvester.engine.probe import first_values, interview
 from harvester.engine.source import Blueprint, Source
 from harvester.errors import HarvesterError
-from harvester.model import Resource, Walk
+from harvester.model import Budget, Resource, Walk
 from harvester.planning.closing import closing_walk
+from harvester.planning.delta import delta_walks
 from harvester.planning.dialogue import next_inquiry
 from harvester.planning.plan import Wanted, full_walks
 from harvester.planning.profile import FORMAT, Profile
 from harvester.planning.reading import read_profile
-from harvester.planning.strategy import PROVE, Strategy
+from harvester.planning.strategy import PROVE, Strategy, choose_strategy, kept_strategy
 from harvester.provider import Provider
 from harvester.store.profiles import ProfileFile
 
@@ -119,15 +120,18 @@ class NothingToProbe(HarvesterError):
     """A resource is asked for by the values of another one, which has none."""
 
 
-def unknown_strategy(provider: Provider, error: HarvesterError) -> Strategy:
-    """The strategy for a server that could not be probed: the provider's own, which nothing speaks for."""
+def unknown_strategy(provider: Provider, wanted: Wanted, error: HarvesterError) -> Strategy:
+    """The strategy for a server that could not be probed: the one there would be anyway, which nothing speaks for."""
     why = f"how the server pages could not be found out ({error})"
-    return Strategy(walk=provider.full, reason=why, closing=provider.closing, doubt=f"{why}; {PROVE}")
+    return Strategy(
+        walk=named_walk(wanted) or provider.full, reason=why, closing=provider.closing, doubt=f"{why}; {PROVE}"
+    )
 
 
 def followed(blueprint: Blueprint, provider: Provider, wanted: Wanted, strategy: Strategy) -> Blueprint:
     """*blueprint*, with its walks as *strategy* says. Its fingerprint stays: the records of the run are the same."""
     chosen = follow(wanted, strategy)
+    told = replace(provider, closing=strategy.closing)
 
     def walks(*args: object) -> tuple[Walk, ...]:
         return tuple(structs.replace(walk, reason=strategy.reason) for walk in full_walks(provider, chosen, *args))  # type: ignore[arg-type]
@@ -136,8 +140,10 @@ def followed(blueprint: Blueprint, provider: Provider, wanted: Wanted, strategy:
         blueprint,
         resource=chosen.resource,
         walks=walks,
-        close=partial(closing_walk, replace(provider, closing=strategy.closing)),
+        close=partial(closing_walk, told),
+        changes=None if blueprint.changes is None else partial(delta_walks, told),
         doubt=strategy.doubt,
+        count=blueprint.count if strategy.counted else None,
     )
 
 
@@ -149,8 +155,19 @@ def follow(wanted: Wanted, strategy: Strategy) -> Wanted:
     )
 
 
-def decides(provider: Provider, wanted: Wanted) -> bool:
-    """Whether a probe decides how *wanted* is read: no contract does, and the user has not."""
-    return (
-        provider.probed and wanted.pager is None and wanted.resource.walk is None and wanted.resource.per_value is None
-    )
+def is_probed(provider: Provider, wanted: Wanted) -> bool:
+    """Whether a run asks how *wanted* is paged: no contract tells. A walk that the user names is kept, and judged."""
+    return provider.probed and wanted.resource.per_value is None
+
+
+def named_walk(wanted: Wanted) -> str:
+    """The walk that the configuration or the provider's contract names for *wanted*; "": none."""
+    return wanted.pager or wanted.resource.walk or ""
+
+
+def strategy_for(provider: Provider, wanted: Wanted, profile: Profile, budget: Budget) -> Strategy:
+    """How a run reads *wanted*: as it is told to, else as *profile* advises."""
+    walk = named_walk(wanted)
+    if walk:
+        return kept_strategy(provider, wanted.resource, profile, walk)
+    return choose_strategy(provider, wanted.resource, profile, budget)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from harvester.model import Budget, Resource
 from harvester.planning.link_forms import LinkForm
-from harvester.planning.profile import Heard, Profile
+from harvester.planning.profile import Count, Heard, Profile
 from harvester.provider import Provider
 
 CHAIN, OFFSET, KEYSET = "chain", "offset", "keyset"  # walks by the names that providers give them
@@ -31,6 +31,7 @@ class Strategy(Struct, frozen=True, kw_only=True):
     doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not
     page_size: int | None = None  # to ask for; None: the pager's own
     dated: bool = True  # False: records have no modification time, whatever they are said to have
+    counted: bool = True  # False: the server's count is absent or wrong, so it says nothing about what was read
 
 
 def choose_strategy(provider: Provider, resource: Resource, profile: Profile, budget: Budget) -> Strategy:
@@ -43,20 +44,47 @@ def choose_strategy(provider: Provider, resource: Resource, profile: Profile, bu
     if provider.questions is None or not resource.key:
         reason = "its contract fixes it" if provider.questions is None else "records without a key cannot be told apart"
         return Strategy(walk=default, reason=f"{reason}; this is the provider's own way", closing=provider.closing)
-    walk, reason, doubt = _walk(provider.pagers, profile, budget, default)
+    walk, reason = _walk(provider.pagers, profile, budget, default)
+    return _strategy(provider, profile, walk, reason)
+
+
+def kept_strategy(provider: Provider, resource: Resource, profile: Profile, walk: str) -> Strategy:
+    """The *walk* that the configuration names, with what speaks against it."""
+    reason = "the configuration names it"
+    if provider.questions is None or not resource.key:
+        return Strategy(walk=walk, reason=reason, closing=provider.closing)
+    return _strategy(provider, profile, walk, reason)
+
+
+def _strategy(provider: Provider, profile: Profile, walk: str, reason: str) -> Strategy:
     closing, unasked = _closing(provider, profile, walk)
+    doubts = [doubt for doubt in (_doubt(profile, walk), unasked) if doubt]
     return Strategy(
         walk=walk,
         reason=reason,
         closing=closing,
-        doubt="; ".join((*filter(None, (doubt, unasked)), PROVE)) if doubt or unasked else "",
+        doubt="; ".join((*doubts, PROVE)) if doubts else "",
         page_size=_page_size(profile, walk),
         dated=profile.dated,
+        counted=profile.count not in {Count.WRONG, Count.ABSENT, Count.REFUSED},
     )
 
 
-def _walk(available: Collection[str], profile: Profile, budget: Budget, default: str) -> tuple[str, str, str]:
-    """(walk, reason, doubt)."""
+def _doubt(profile: Profile, walk: str) -> str:
+    """What a chain does not see; the other walks see for themselves when a server does not do as they ask."""
+    if walk != CHAIN or not profile.rows or not profile.usable:
+        return ""
+    if profile.link in _SHIFTING:
+        return f"next links hold {_held(profile)}, so rows that shift while it is read are not seen"
+    if profile.link is LinkForm.NONE:
+        return "no next link leads to the other records"
+    if profile.link is not LinkForm.UNKNOWN and (profile.steady is False or profile.link_leads_on is False):
+        return "the order of records is not steady" if profile.steady is False else "its links do not lead on"
+    return ""
+
+
+def _walk(available: Collection[str], profile: Profile, budget: Budget, default: str) -> tuple[str, str]:
+    """The walk, and why."""
     if profile.top is Heard.REFUSED:  # all but the chain send a size
         available = [name for name in available if name not in {KEYSET, OFFSET}]
     elif profile.top is Heard.IGNORED or profile.skip in {Heard.REFUSED, Heard.IGNORED}:
@@ -65,45 +93,48 @@ def _walk(available: Collection[str], profile: Profile, budget: Budget, default:
     by_value = ordered and profile.filter is Heard.HONOURED and (profile.dated or not profile.number_key)
     by_value = by_value and KEYSET in available
     if not profile.rows:
-        return default, "the resource is empty, so nothing is known yet; this is the provider's own way", ""
+        return default, "the resource is empty, so nothing is known yet; this is the provider's own way"
     if not profile.usable:
-        return default, "records do not have the key they are said to have; name it in the configuration", ""
+        return default, "records do not have the key they are said to have; name it in the configuration"
     if profile.link in {LinkForm.TOKEN, LinkForm.KEY} and CHAIN in available:
         if profile.steady is not False and profile.link_leads_on is not False:
-            held = "an opaque token" if profile.link is LinkForm.TOKEN else "a key"
-            return CHAIN, f"next links hold {held}: a position that rows which come and go cannot shift", ""
+            return CHAIN, f"next links hold {_held(profile)}: a position that rows which come and go cannot shift"
         if by_value:
             why = "two reads differ in their order" if profile.steady is False else "its links do not lead on"
-            return KEYSET, f"{why}, but it filters and sorts as asked: values cannot be shifted", ""
-        return CHAIN, "there are links and nothing else to go by", "the order of records is not steady"
+            return KEYSET, f"{why}, but it filters and sorts as asked: values cannot be shifted"
+        return CHAIN, "there are links and nothing else to go by"
     if profile.link in _SHIFTING:
         return _beside_offsets(available, profile, budget, ordered=ordered, by_value=by_value)
     if by_value:
         why = "everything fits one page today" if profile.whole else "there are no next links"
-        return KEYSET, f"{why}, and it filters and sorts as asked: a value cannot be shifted, however much comes", ""
+        return KEYSET, f"{why}, and it filters and sorts as asked: a value cannot be shifted, however much comes"
     if profile.whole:
-        return default, "everything fits one page, and a page is one instant", ""
+        return default, "everything fits one page, and a page is one instant"
     if ordered and OFFSET in available and profile.link is LinkForm.NONE:
-        return OFFSET, "there are no next links, but it sorts by key: pages share a record, so that shifts are seen", ""
+        return OFFSET, "there are no next links, but it sorts by key: pages share a record, so that shifts are seen"
     if profile.link is LinkForm.NONE:
-        return default, "there is no way on from the first page", "no next link leads to the other records"
-    return default, "how its links work could not be found out; this is the provider's own way", ""
+        return default, "there is no way on from the first page"
+    return default, "how its links work could not be found out; this is the provider's own way"
 
 
 def _beside_offsets(
     available: Collection[str], profile: Profile, budget: Budget, *, ordered: bool, by_value: bool
-) -> tuple[str, str, str]:
+) -> tuple[str, str]:
     """Where the server's own links would lose rows."""
-    held = "an offset" if profile.link is LinkForm.OFFSET else "a page number"
+    held = _held(profile)
     counted = OFFSET in available and profile.link_leads_on is not False  # else $skip is not heard
     if by_value and (_is_slow(budget) or not counted):
         why = " in the fewest requests, which is what the quota asks for" if _is_slow(budget) else ""
-        return KEYSET, f"next links hold {held}, which shifts; it filters and sorts, so values can be followed{why}", ""
+        return KEYSET, f"next links hold {held}, which shifts; it filters and sorts, so values can be followed{why}"
     if ordered and counted:
-        return OFFSET, f"next links hold {held}; sorted by key, pages share a record, so that every shift is seen", ""
+        return OFFSET, f"next links hold {held}; sorted by key, pages share a record, so that every shift is seen"
     why = "nothing safer can be done here" if ordered else "it does not sort as asked"
-    doubt = f"next links hold {held} and {why}, so rows that shift while it is read are not seen"
-    return CHAIN, f"next links hold {held}, and {why}", doubt
+    return CHAIN, f"next links hold {held}, and {why}"
+
+
+def _held(profile: Profile) -> str:
+    names = {LinkForm.OFFSET: "an offset", LinkForm.PAGE: "a page number", LinkForm.KEY: "a key"}
+    return names.get(profile.link, "an opaque token")
 
 
 def _closing(provider: Provider, profile: Profile, walk: str) -> tuple[str | None, str]:

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from harvester.engine.probe import MOST
 from harvester.errors import ResourceRefused
 from harvester.model import Budget, Resource, Window
 from harvester.pagers.chain import ChainPager
 from harvester.planning.link_forms import LinkForm
 from harvester.planning.profile import Count, Heard, Order, Profile
-from harvester.planning.strategy import Strategy, choose_strategy
+from harvester.planning.strategy import Strategy, choose_strategy, kept_strategy
 from tests.fakes.odd_server import ODATA, OddServer
 
 PROPERTY = ODATA.describe("Property")
@@ -82,7 +81,7 @@ async def test_it_finds_what_is_odd_within_six_requests(words: str) -> None:
     profile = await server.probe()
     found = {name: getattr(profile, name) for name in CASES[words]}
     assert found == CASES[words], profile.findings
-    assert len(server.asked) == profile.requests <= MOST
+    assert len(server.asked) == profile.requests <= 6
 
 
 WALKS: dict[str, tuple[str, str]] = {
@@ -115,7 +114,7 @@ DOUBTS: dict[str, tuple[str, str]] = {
     "links-offset,ignores-filter": ("offset", UNFILTERED),
     "refuses-filter": ("chain", "refuses $filter, so changes during the run cannot be asked for; run with --prove"),
     "links-offset,ignores-orderby": ("chain", "rows that shift while it is read are not seen; run with --prove"),
-    "links-page,refuses-orderby": ("chain", "a page number and it does not sort as asked, so rows that shift"),
+    "links-page,refuses-orderby": ("chain", "a page number, so rows that shift while it is read are not seen"),
     "links-none,ignores-filter,ignores-orderby": ("chain", "no next link leads to the other records"),
     "order-chance,ignores-filter": ("chain", "the order of records is not steady"),
 }
@@ -137,6 +136,20 @@ async def test_a_filter_that_is_not_honoured_leaves_no_closing_delta() -> None:
     assert strategy(await OddServer("links-offset").probe()).closing == "keyset"
 
 
+async def test_a_walk_that_the_user_names_is_judged_by_what_was_found() -> None:
+    shifting, ignoring = await OddServer("links-offset").probe(), await OddServer("ignores-filter").probe()
+    assert "next links hold an offset" in kept_strategy(ODATA, PROPERTY, shifting, "chain").doubt
+    assert kept_strategy(ODATA, PROPERTY, shifting, "keyset").doubt == ""
+    assert kept_strategy(ODATA, PROPERTY, ignoring, "chain").doubt == UNFILTERED
+    assert kept_strategy(ODATA, PROPERTY, ignoring, "chain").closing is None
+
+
+async def test_a_count_that_was_found_to_be_wrong_is_not_believed() -> None:
+    """FAULTS P13: else every run would lack the records that only the count has."""
+    assert not strategy(await OddServer("count-wrong").probe()).counted
+    assert strategy(await OddServer("plain").probe()).counted
+
+
 async def test_where_the_quota_decides_the_fewest_requests_are_chosen() -> None:
     profile = await OddServer("links-offset").probe()
     assert strategy(profile, SLOW).walk == "keyset"
@@ -147,7 +160,9 @@ async def test_a_provider_without_a_safe_walk_keeps_its_own_in_doubt() -> None:
     profile = await OddServer("links-offset").probe()
     assert strategy(profile, FAST, "chain", "keyset").walk == "keyset"
     only = strategy(profile, FAST, "chain")
-    assert (only.walk, "nothing safer can be done here" in only.doubt) == ("chain", True)
+    assert only.walk == "chain"
+    assert "nothing safer can be done here" in only.reason
+    assert "rows that shift while it is read are not seen; run with --prove" in only.doubt
 
 
 async def test_pages_are_no_larger_than_the_cap_nor_than_is_sensible() -> None:
