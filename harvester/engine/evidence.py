@@ -169,6 +169,9 @@ class Evidence:
             duplicates=tally.duplicates,
             wire_bytes=tally.wire_bytes,
             seconds=tally.seconds,
+            seams=tally.seams,
+            seams_mended=tally.seams_mended,
+            extra_requests=tally.extra_requests,
         )
 
 

@@ -184,8 +184,9 @@ class OffsetReader:
         return Fetched(
             asked=asked,
             request=request,
-            # Where the link leads decides nothing here: what it hides is moved by the pager and proved by seams.
-            page=msgspec.structs.replace(page, next_link=None) if page.next_link is not None else page,
+            # Where the link leads decides nothing here: what it hides is moved by the pager and proved by seams. And a
+            # count that was told on the way is of one instant: rows that have gone since are no gap.
+            page=msgspec.structs.replace(page, next_link=None, count=None),
             heads=heads,
             followers=followers,
             seconds=seconds,

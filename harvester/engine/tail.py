@@ -5,7 +5,7 @@ A page shorter than asked for is not the end by itself: servers cut pages (FAULT
 last record is the last there is. That is believed
 
 * when the count told in the same answer agrees, from a server that fills its pages, was never caught lying about its
-  count, and was never seen to cut a page;
+  count, and was never seen to cut a page; and a second page says the same;
 * when several pages claim it that begin at different distances before that record: whatever cuts pages, it would have
   to cut each of them at another length. Rows that come and go elsewhere do not disturb this;
 * when even more pages say so of an end that grows by a few records between them: those are added as they are asked for,
@@ -19,6 +19,7 @@ from __future__ import annotations
 from harvester.engine.spans import Key
 
 _CLAIMS = 3
+_CLAIMS_COUNTED = 2
 _CLAIMS_IN_DOUBT = 5
 _STEADY = 8
 _ADDED = 3  # records between two such pages that may be new
@@ -36,6 +37,7 @@ class Tail:
         self.probes = 0  # of the end, so far
         self._lengths: set[int] = set()  # of the pages that claimed it
         self._steady: set[int] = set()  # the same, while no more than a few records are added meanwhile
+        self._agreed = False  # a count that came with one of them
         self._nothing_at: int | None = None
         self._moved: int | None = None  # begin so many records before the end, whatever was claimed
 
@@ -75,9 +77,10 @@ class Tail:
         self.last, self.rows, self._moved = last, rows, None
         self._lengths.add(rows)
         self._steady.add(rows)
-        enough = len(self._lengths) >= (_CLAIMS_IN_DOUBT if self.doubt else _CLAIMS)
-        enough = enough or len(self._steady) >= _STEADY
-        self.proved = enough or (agrees and not self.doubt) or self.nothing_behind(end)
+        self._agreed = self._agreed or agrees
+        needed = _CLAIMS_IN_DOUBT if self.doubt else _CLAIMS_COUNTED if self._agreed else _CLAIMS
+        enough = len(self._lengths) >= needed or len(self._steady) >= _STEADY
+        self.proved = enough or self.nothing_behind(end)
         if self._nothing_at is not None and not self.proved:
             self._nothing_at = None  # the place moved: ask again
 
@@ -106,5 +109,5 @@ class Tail:
 
     def _forget(self) -> None:
         self.last, self.rows, self.proved = None, 0, False
-        self._lengths = set()
+        self._lengths, self._agreed = set(), False
         self._nothing_at = self._moved = None

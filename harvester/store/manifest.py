@@ -47,6 +47,9 @@ class WalkEvidence(Struct, frozen=True, kw_only=True):
     undated: bool = False  # only the records without a modification time
     anchor: str | None = None  # instant before its first request, the provider's text
     watermark: str | None = None  # largest modification time it met, the provider's text
+    seams: int = 0  # of offset pages: how many were found to share records with their neighbours
+    seams_mended: int = 0  # how many of them only when they were read again
+    extra_requests: int = 0  # of offset pages: those that did not read on, but mended, or proved the end
 
 
 class Gap(Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ async def play(world: World) -> None:
         walk = next(each for each in manifest.walks if each.id == "w00")
         needed = math.ceil(rows / cap)
         world.figures["extra"] = walk.requests / needed - 1
-        world.figures["mended"] = getattr(walk, "seams_mended", 0)
+        world.figures["mended"] = walk.seams_mended
         world.figures["requests"] = walk.requests
         if whole:
             assert world.figures["extra"] <= 0.15, f"{walk.requests} requests where {needed} would do"
