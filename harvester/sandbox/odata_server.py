@@ -14,13 +14,14 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from harvester.sandbox import oddities
+from harvester.sandbox import oddities, told_quotas
 from harvester.sandbox.odata import Collection, parse_orderby, parse_select, project, whole_number
 from harvester.sandbox.odata import Order as OrderTerm
 from harvester.sandbox.odata_filter import QueryError, parse_filter
 from harvester.sandbox.odata_metadata import XML, as_xml
 from harvester.sandbox.odata_server_data import KEYS, MODIFIED, ServerData
 from harvester.sandbox.oddities import Oddities
+from harvester.sandbox.quota import Quota
 from harvester.sandbox.records import Row, array
 from harvester.sandbox.settings import Settings
 from harvester.sandbox.shelves import Shelf
@@ -76,6 +77,7 @@ class OdataServer:
         self._changes = settings.rng(self.name, "changes")
         self._chance = settings.rng(self.name, "order")
         self._pages = 0
+        self._quotas: dict[str, Quota] = {}
 
     # -------------------------------------------------------------- the simulator's interface
 
@@ -93,7 +95,7 @@ class OdataServer:
                 return Answer(headers=XML, body=as_xml("OdataServer", KEYS, tables))
             if ask.method != "GET" or resource not in KEYS:
                 raise _Refusal(404, f"No resource {resource}; there are {', '.join(KEYS)}")
-            return self._page(server, resource, ask)
+            return self._within_quota(words, server, resource, ask)
         except QueryError as error:
             return _Refusal(400, str(error)).answer
         except _Refusal as refusal:
@@ -132,6 +134,22 @@ class OdataServer:
         return ServerData(self._settings)
 
     # -------------------------------------------------------------- one page
+
+    def _within_quota(self, words: str, server: Oddities, resource: str, ask: Ask) -> Answer:
+        """The page, or a refusal that names no wait; either tells what is left."""
+        if server.quota is None or not self._settings.quota:
+            return self._page(server, resource, ask)
+        dialect, per_minute = server.quota
+        quota = self._quotas.setdefault(
+            words, Quota(told_quotas.limits(per_minute), time_scale=self._settings.time_scale)
+        )
+        decision = quota.take(TOKEN, ask.now, ask.elapsed)
+        if decision.refused is not None:
+            answer = msgspec.structs.replace(_Refusal(429, "Quota exceeded").answer, refused=decision.refused.name)
+        else:
+            answer = self._page(server, resource, ask)
+        told = told_quotas.fields(dialect, decision.windows, quota, ask)
+        return msgspec.structs.replace(answer, headers=(*answer.headers, *told))
 
     def _page(self, server: Oddities, resource: str, ask: Ask) -> Answer:
         query = _read(server, ask)

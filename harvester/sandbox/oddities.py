@@ -11,6 +11,8 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
+from harvester.sandbox.told_quotas import Dialect
+
 Links = Literal["token", "offset", "hidden", "page", "key", "none"]
 Order = Literal["key", "time", "chance"]
 
@@ -28,9 +30,11 @@ WORDS = (
     "top-ends",
     "count-wrong",
     "churn-<requests>",
+    "quota-<trestle|bridge|ietf|ratelimit>-<requests per minute>",
 )
 """What ``parse`` understands; an option is one of ``OPTIONS``."""
 
+_QUOTA = re.compile(r"quota-([a-z]+)-([1-9][0-9]{0,6})", re.ASCII)
 _NUMBERED = re.compile(r"(cap|top-max|churn)-([1-9][0-9]{0,6})", re.ASCII)
 
 
@@ -46,6 +50,7 @@ class Oddities(Struct, frozen=True, kw_only=True):
     ignores: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()
     churn: int | None = None  # at every so-many-th page a row comes or goes
+    quota: tuple[Dialect, int] | None = None  # how it is told, and the requests of a minute
 
 
 def parse(text: str) -> Oddities:
@@ -57,6 +62,8 @@ def parse(text: str) -> Oddities:
         numbered = _NUMBERED.fullmatch(word)
         if numbered is not None:
             found[numbered[1].replace("-", "_")] = int(numbered[2])
+        elif (quota := _QUOTA.fullmatch(word)) is not None and quota[1] in get_args(Dialect):
+            found["quota"] = (quota[1], int(quota[2]))
         elif word in {"top-ends", "count-wrong"}:
             found[word.replace("-", "_")] = True
         elif (kind == "links" and value in get_args(Links)) or (kind == "order" and value in get_args(Order)):
