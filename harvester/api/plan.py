@@ -54,7 +54,7 @@ class PlannedResource(Struct, frozen=True, kw_only=True):
     implied: bool  # not asked for, but needed by another resource
     delta: bool = False  # a run in mode auto would bring only what changed since the last harvest
     doubt: str = ""  # why the run may miss something though it meets no failure; "" when it may not
-    probed: datetime | None = None  # aware UTC, when a probe found what decides the walk; None: none decides, or did yet
+    probed: datetime | None = None  # aware UTC, when a probe found what decides the walk; None: none did
     seen: tuple[str, ...] = ()  # what it found
 
 
