@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePath
@@ -12,12 +12,15 @@ from urllib.parse import quote
 from msgspec import Struct, structs
 
 from harvester.api.ports import Ports
+from harvester.api.view import current_state
+from harvester.contracts import Fs
 from harvester.engine.heads_of import heads_of
+from harvester.engine.view import layers_of
 from harvester.errors import ArgumentError, ConfigError, ProtocolError, RepeatError
-from harvester.model import Request
-from harvester.store.compare import Difference, compare_lines
+from harvester.model import Phase, Request
+from harvester.store.compare import Difference, compare, compare_lines
 from harvester.store.manifest import Manifest, read_manifest
-from harvester.store.runs import find_all_runs
+from harvester.store.runs import RunDirectory, find_all_runs
 from harvester.store.verify import RunVerdict, verify_run
 from harvester.wire.limits import MIB, Caps
 from harvester.wire.origin import Origin
@@ -69,7 +72,8 @@ async def verify(
 
     Args:
         against: the URL of a sandbox; the newest finished run of each resource is compared with the truth it
-            serves, record by record and byte by byte.
+            serves, record by record and byte by byte: what it holds itself if it is a full one, else what it amounts to
+            together with the runs before it.
         on_progress: called with each run as it is done.
         on_bytes: called from another thread with the path of the shard that is read, and the bytes read of it since
             the last call.
@@ -95,14 +99,22 @@ async def verify(
             check = _check(verdict, manifest)
             if sandbox is not None and manifest is not None and newest.get(verdict.path.parent) == verdict.path:
                 truth = await _truth(sandbox, manifest, ports)
-                difference = await loop.run_in_executor(
-                    executor, compare_lines, ports.fs, (verdict.path,), truth.split(b"\n")[:-1]
-                )
-                check = _compared(check, difference)
+                lines = truth.split(b"\n")[:-1]
+                if manifest.mode == Phase.FULL:
+                    judged = partial(compare_lines, ports.fs, (verdict.path,), lines)
+                else:  # it lies on top of others: what they amount to together is what there should be
+                    beside = [each for each in runs if each.path.parent == verdict.path.parent]
+                    judged = partial(_compare_state, ports.fs, root, beside, lines)
+                check = _compared(check, await loop.run_in_executor(executor, judged))
             checks.append(check)
             if on_progress is not None:
                 on_progress(check)
     return VerifyReport(out=str(root), runs=tuple(checks), against=against or "")
+
+
+def _compare_state(fs: Fs, out: PurePath, runs: Sequence[RunDirectory], truth: Sequence[bytes]) -> Difference:
+    with current_state(fs, out, layers_of(fs, runs)) as (state, _):
+        return compare(state.lines, state.records, truth)
 
 
 def _manifest(ports: Ports, verdict: RunVerdict) -> Manifest | None:

@@ -73,9 +73,7 @@ def view(
     form = "" if target is None else _form(fs, target)
     name, layers = _layers(fs, root, resource, source)
     prepare_output(fs, root)
-    with _scratch(fs, root) as scratch:
-        state = CurrentState(fs, layers, scratch)
-        state.settle()
+    with current_state(fs, root, layers) as (state, scratch):
         if write is not None:
             for batch in _batches(state.lines()):
                 write(batch)
@@ -125,6 +123,20 @@ def _layers(fs: Fs, out: PurePath, resource: str, source: str | None) -> tuple[s
         raise ArgumentError(f"several sources have {resource!a}: name one of {', '.join(runs)} with --source")
     name, found = next(iter(runs.items()))
     return name, layers_of(fs, found)
+
+
+@contextmanager
+def current_state(fs: Fs, out: PurePath, layers: Layers) -> Iterator[tuple[CurrentState, PurePath]]:
+    """The state that *layers* amount to, and an empty directory for what is made of it. One at a time.
+
+    Raises:
+        StorageError: a shard is damaged.
+        Locked: another process has one open.
+    """
+    with _scratch(fs, out) as scratch:
+        state = CurrentState(fs, layers, scratch)
+        state.settle()
+        yield state, scratch
 
 
 @contextmanager

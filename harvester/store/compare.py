@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
 from pathlib import PurePath
 
 from msgspec import Struct
@@ -64,13 +65,32 @@ def compare_lines(fs: Fs, run_dirs: Sequence[PurePath], truth: Iterable[bytes]) 
     Raises:
         StorageError: a run has not finished or is damaged; verify it first.
     """
-    held = _Multiset(sum(_records(fs, run_dir) for run_dir in run_dirs))
+
+    rows = {run_dir: _records(fs, run_dir) for run_dir in run_dirs}
+
+    def lines() -> Iterator[bytes]:
+        for run_dir in run_dirs:
+            for number, (_, line) in enumerate(line_digests(fs, run_dir)):
+                if number == rows[run_dir]:
+                    raise StorageError(f"{run_dir}: holds more lines than its manifest says. Verify it.")
+                yield line
+
+    return compare(lines, sum(rows.values()), truth)
+
+
+def compare(held_lines: Callable[[], Iterable[bytes]], number: int, truth: Iterable[bytes]) -> Difference:
+    """Compare lines with *truth*, as ``compare_lines`` does.
+
+    Args:
+        held_lines: tells them, without line feeds; it is called again where there are surplus ones to show.
+        number: how many they are at most.
+    """
+    held = _Multiset(number)
     lines = 0
-    for run_dir in run_dirs:
-        for digest, _ in line_digests(fs, run_dir):
-            if not held.add(digest):
-                raise StorageError(f"{run_dir}: holds more lines than its manifest says. Verify it.")
-            lines += 1
+    for line in held_lines():
+        if not held.add(line_digest(line)):
+            raise StorageError(f"there are more lines than the {number:,} that were announced. Verify the runs.")
+        lines += 1
     equal = missing = 0
     missing_samples: list[bytes] = []
     for line in truth:
@@ -87,7 +107,7 @@ def compare_lines(fs: Fs, run_dirs: Sequence[PurePath], truth: Iterable[bytes]) 
         extra=extra,
         equal=equal,
         missing_samples=tuple(missing_samples),
-        extra_samples=tuple(_left(fs, run_dirs, held, min(extra, _SAMPLES))),
+        extra_samples=tuple(_left(held_lines, held, min(extra, _SAMPLES))),
     )
 
 
@@ -96,17 +116,9 @@ def _records(fs: Fs, run_dir: PurePath) -> int:
     return 0 if manifest is None else sum(e.rows for e in manifest.shards if data_kind(e.path) == ShardKind.PART)
 
 
-def _left(fs: Fs, run_dirs: Sequence[PurePath], held: _Multiset, most: int) -> Iterator[bytes]:
-    """The first *most* lines still in *held*, found by reading the runs once more."""
-    if not most:
-        return
-    for run_dir in run_dirs:
-        for digest, line in line_digests(fs, run_dir):
-            if held.remove(digest):
-                yield line
-                most -= 1
-                if not most:
-                    return
+def _left(lines: Callable[[], Iterable[bytes]], held: _Multiset, most: int) -> Iterator[bytes]:
+    """The first *most* lines still in *held*, found by reading them once more."""
+    return islice((line for line in lines() if held.remove(line_digest(line))), most) if most else iter(())
 
 
 class _Multiset:
