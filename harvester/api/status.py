@@ -20,6 +20,7 @@ class ResourceStatus(Struct, frozen=True, kw_only=True):
     source: str
     resource: str  # as the directory says it: a slash has become a dot
     finished_run: str = ""  # "": none has finished
+    mode: str = ""  # of that run: ``full``, ``delta``; *records* and *bytes* are what it brought
     verdict: str = ""
     reason: str = ""
     finished: datetime | None = None
@@ -71,6 +72,7 @@ def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusR
                 source=source_name,
                 resource=resource_name,
                 finished_run=manifest.run,
+                mode=manifest.mode,
                 verdict=manifest.verdict,
                 reason=manifest.reason,
                 finished=manifest.finished,

@@ -42,13 +42,14 @@ def status(out: Path = Path("out"), /, *, json: bool = False, debug: bool = Fals
         context.raw_stdout.write(msgspec.json.encode(report) + b"\n")
         return 0
     numbers = ("records", "bytes")
-    columns = ("source", "resource", "verdict", *numbers, "last run", "watermark")
-    table = table_of(*columns, right=numbers, dispensable=("watermark", "bytes", "last run"))
+    columns = ("source", "resource", "verdict", "mode", *numbers, "last run", "watermark")
+    table = table_of(*columns, right=numbers, dispensable=("watermark", "bytes", "last run", "mode"))
     for row in report.resources:
         table.add_row(
             safe(row.source),
             safe(row.resource),
             verdict(row.verdict) if row.finished_run else Text("-"),
+            safe(row.mode or "-"),
             units.count(row.records) if row.finished_run else "-",
             units.size(row.bytes) if row.finished_run else "-",
             safe(row.finished_run or "none"),

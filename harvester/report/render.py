@@ -70,9 +70,12 @@ def write_report(report: Report, console: Console) -> None:
     """The closing table, why what is not complete is not, warnings, and one line that sums up."""
     numbers = ("records", "requests", "bytes", "waits", "quarantined", "time")
     dispensable = ("waits", "quarantined", "bytes", "requests", "time")
-    table = table_of("source", "resource", *numbers, "verdict", right=numbers, dispensable=dispensable)
+    # Few records are no surprise where only changes were read; where everything was, the mode says nothing.
+    modes = ("mode",) if any(row.mode not in {"", "full"} for row in report.resources) else ()
+    table = table_of("source", "resource", *modes, *numbers, "verdict", right=numbers, dispensable=dispensable)
     for row in report.resources:
-        table.add_row(safe(row.source), safe(row.resource), *_numbers(row), verdict(row.verdict))
+        mode = (safe(row.mode or "-"),) if modes else ()
+        table.add_row(safe(row.source), safe(row.resource), *mode, *_numbers(row), verdict(row.verdict))
     if report.resources:
         console.print(table)
     write_reasons(console, [(row.source, row.resource, row.verdict, row.reason) for row in report.resources])
