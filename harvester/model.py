@@ -232,6 +232,7 @@ class WindowSignal(Struct, frozen=True, kw_only=True):
     used: int | None = None
     remaining: int | None = None
     resets_in: float | None = None  # seconds from the answer, already corrected by its own Date
+    resets_at: float | None = None  # the same instant on the server's own clock, in seconds: tells its windows apart
     unit: str = "requests"  # or "bytes"
 
 

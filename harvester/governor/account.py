@@ -235,5 +235,6 @@ def plausible(signal: WindowSignal) -> WindowSignal:
         used=signal.used if signal.used is not None and 0 <= signal.used < 2**62 else None,
         remaining=max(0, signal.remaining) if signal.remaining is not None and signal.remaining < 2**62 else None,
         resets_in=resets_in if resets_in is not None and 0 <= resets_in <= LONGEST else None,
+        resets_at=signal.resets_at if signal.resets_at is not None and 0 < signal.resets_at < 2**62 else None,
         unit=signal.unit,
     )

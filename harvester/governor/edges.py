@@ -7,7 +7,8 @@ out; but to be wrong about it is refusals, so nothing is believed before it is p
 1. Two requests that were each told to be the first in their window, with less than a period from the sending of the
    one to the answer of the other: the count began anew in between. A sliding window cannot do that, nor can one that
    begins with its first request.
-2. A count that fell faster than a bucket refills: not a token bucket, nor a sliding window estimated from two counts.
+2. A count that fell faster than a bucket refills: not a token bucket. (A sliding window that is estimated from two
+   counts refuses what is a period old, so with that the log is no safer.)
 3. A trial: for a few windows one request may go ahead of the log, alone, and is told to be the first of its window.
 
 When on its way a request is counted is not known, so an edge is only known between bounds, and a request that was
@@ -52,6 +53,9 @@ _AT_ONCE = 0.1
 _GOLDEN = 0.618
 """Multiples of it fall everywhere between two whole numbers."""
 
+_SELDOM = 8
+"""Windows of which one has its last request held back until the next edge."""
+
 _NARROW = 0.1
 """Share of the period between the bounds that is near enough."""
 
@@ -66,6 +70,12 @@ _USUAL = 1.2
 
 _LONG = 2.5
 """Times the mean: few answers take longer."""
+
+_AGREE = 8
+"""Answers that must tell the end of their windows alike before it is taken to tell windows apart."""
+
+_SLACK = 0.25
+"""Share of the period by which it may differ."""
 
 _KEPT = 4
 """Periods for which requests are remembered."""
@@ -97,6 +107,8 @@ class Edges:
         self._may: dict[int, int] = {}  # requests that may have been counted in a window
         self._shortest = math.inf  # of the ways there and back: seconds
         self._mean = 0.0
+        self._origin = 0.0  # the end of window 0 on the server's clock …
+        self._agreed = 0  # … as so many answers told alike; -1: they did not
 
     # -------------------------------------------------------------- what is known
 
@@ -144,8 +156,8 @@ class Edges:
             # It is the first of a window that certainly has begun, with nothing else that may be counted in it.
             number = last if first != last else first + 1
             return 0.0 if first == last and room == limit else high + number * self._period - now
-        if room == 1 and first == last and limit > 1 and self._is_wide(high - low):
-            # The last one goes out where it tells on which side of the edge it was.
+        if room == 1 and first == last and first % _SELDOM == 0 and limit > 1 and self._is_wide(high - low):
+            # Now and then the last one goes out where it tells on which side of the edge it was.
             return max(0.0, (low + high) / 2 + (first + 1) * self._period - now)
         return 0.0
 
@@ -187,12 +199,21 @@ class Edges:
         self._sent.clear()
         self._may.clear()
 
-    def ended(self, sent: float, now: float, count: int | None, limit: int, open_requests: int) -> None:
+    def ended(
+        self,
+        sent: float,
+        now: float,
+        count: int | None,
+        limit: int,
+        open_requests: int,
+        resets_at: float | None = None,
+    ) -> None:
         """A request has ended; *count*: which one of its window it was, as its answer told.
 
         Args:
             limit: the server's own, by which it counts. A count that is none of one to *limit* refutes all.
             open_requests: others under way.
+            resets_at: the end of its window on the server's clock, as its answer told.
         """
         if not _LEAST <= limit <= _MOST or (count is not None and not 1 <= count <= limit):
             self.refuted()
@@ -212,7 +233,7 @@ class Edges:
         if self._not_a_log:
             self._narrow(request)
         if self.known:
-            self._place(request, now, open_requests)
+            self._place(request, now, open_requests, resets_at)
             if self._trials:
                 self._try(request)
         elif count is not None:
@@ -224,7 +245,8 @@ class Edges:
     def _begin_again(self) -> None:
         """Nothing has been sent for long, and the clocks may have come apart: the kind is known, the edge is not."""
         self._not_a_log = False
-        self._trials = 1
+        self._trials = max(1, self._trials)
+        self._agreed = 0
         self._shortest = math.inf
         self._sent.clear()
         self._may.clear()
@@ -247,21 +269,25 @@ class Edges:
                 began = min(began, other.sent)
                 if now - began >= self._period:
                     break
-                # A bucket, and an estimate that fades out what came in the window before, lose no more than this.
+                # A bucket loses no more than this.
                 self._not_a_bucket |= count < before - limit * (now - began) / self._period
         if self._not_a_log and self._not_a_bucket:
             for each in (*self._sent, request):
                 self._put(each, *self._span(each, now))
 
-    def _place(self, request: Sent, now: float, open_requests: int) -> None:
+    def _place(self, request: Sent, now: float, open_requests: int, resets_at: float | None) -> None:
         """Count *request* in every window that may have counted it; what it shows of an edge is taken."""
         first, last = self._span(request, now)
+        if resets_at is not None:
+            self._compare(resets_at, first, last)
         if request.count is not None:
             most = open_requests + 1  # besides those that have ended
             fits = [
                 number
                 for number in range(first, last + 1)
-                if request.count <= self._may.get(number, 0) + most and self._follows(request, request.count, number)
+                if request.count <= self._may.get(number, 0) + most
+                and self._follows(request, request.count, number)
+                and (resets_at is None or self._is_of(resets_at, number))
             ]
             if not fits:
                 self.refuted()
@@ -271,6 +297,22 @@ class Edges:
             self._tighten(latest, earliest, now)
             first, last = fits[0], fits[-1]
         self._put(request, first, last)
+
+    def _compare(self, resets_at: float, first: int, last: int) -> None:
+        """Find out how the server's clock numbers its windows, from requests that are certainly of one."""
+        if first != last or self._agreed < 0:
+            return
+        began = resets_at - first * self._period
+        if self._agreed and abs(began - self._origin) > _SLACK * self._period:
+            self._agreed = -1  # a Reset that was told in seconds from now, perhaps
+            return
+        self._origin = began
+        self._agreed += 1
+
+    def _is_of(self, resets_at: float, number: int) -> bool:
+        if self._agreed < _AGREE:
+            return True
+        return abs(resets_at - number * self._period - self._origin) <= _SLACK * self._period
 
     def _narrow(self, request: Sent) -> None:
         """Before *request* came one that was further on in its window: there was an edge in between."""
@@ -322,12 +364,5 @@ class Edges:
         return count > before
 
     def _try(self, request: Sent) -> None:
-        """Whether *request* confirms the edge: the first of its window, with much in the window before."""
-        if request.count != 1 or request.low != request.high:
-            return
-        low, _ = self._bounds(request.ended)
-        into = (request.ended - low) / self._period - request.low
-        before = sum(other.low == other.high == request.low - 1 for other in self._sent)
-        # Had the window before faded out slowly, some of it would have been counted still.
-        if before * (1 - into) >= 1:
-            self._trials -= 1
+        """Whether *request* confirms the edge: certainly of one window, and told to be its first."""
+        self._trials -= request.count == 1 and request.low == request.high

@@ -65,7 +65,7 @@ class Gate:
         self.began_within = 0.0
         self._kept = 0
         self._counts_up = False  # the server tells what was used
-        self._figure: tuple[float, int] | None = None  # when the last answer came, and which one of its window it was
+        self._figure: tuple[float, int, float | None] | None = None  # of the last answer: when, which one, Reset
         self.feedback = Feedback(seconds)
         short = unit == "requests" and seconds is not None and seconds <= LONGEST
         self.edges: Edges | None = Edges(seconds) if short and seconds is not None else None
@@ -136,7 +136,7 @@ class Gate:
         if own:
             # Two answers at one instant: whose figure it was is not known any more.
             again = self._figure is not None and self._figure[0] == now
-            self._figure = None if again else (now, server_limit - remaining)
+            self._figure = None if again else (now, server_limit - remaining, signal.resets_at)
         if rolled:
             before = self.log.certain(sent_after)
             if self.edges is None:  # of a short window, a Reset in whole seconds tells nothing
@@ -194,13 +194,13 @@ class Gate:
     def ended(self, sent: float, at: float, amount: int, open_requests: int, *, own: bool) -> None:
         """A request has ended. One of our own takes with it the figure that its answer was just heard to tell."""
         figure, self._figure = self._figure, None
-        count = figure[1] if own and figure is not None and figure[0] == at else None
+        _, count, resets_at = figure if own and figure is not None and figure[0] == at else (at, None, None)
         limit = self._server_limit()
         if count is not None and self.log is not None and self.unit == "requests" and self.feedback.explained:
             self.log.release(count - amount, sent, at)
         self.spent(at, amount, sent)
         if self.edges is not None and limit is not None:
-            self.edges.ended(sent, at, count, limit, open_requests)
+            self.edges.ended(sent, at, count, limit, open_requests, resets_at)
             if self.edges.trusted and self.kind != "fixed":
                 begins, latest = self.edges.began(at)
                 self.kind, self.began, self.began_within = "fixed", begins, latest - begins

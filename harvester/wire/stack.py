@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harvester.contracts import Auth, Clock, Judge, Rng, SignalReader, Sink, Transport
+from harvester.governor.signals.dated import dated
 from harvester.model import Action, Response, Verdict
 from harvester.wire.authorized import Authorized, Latch
 from harvester.wire.counted import Counted
@@ -34,6 +35,7 @@ def build(
     Repeats, redirect hops and replays after a renewal all start above ``Governed``, so each is admitted by itself.
     The credential is put on below it, so it is fresh when sent and no admission is held while a token is fetched.
     """
+    signals = dated(signals)
     counted = Counted(transport, source=source, clock=clock, sink=sink)
     latch = Latch()
 

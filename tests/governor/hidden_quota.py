@@ -174,7 +174,8 @@ def _signal(told: Told, quota: Quota, volume: Quota, *, headers: bool, names_win
         unit = "requests" if number < len(quota) else "bytes"
         if headers and told.ok:
             resets_in = max(0.0, float(reset - told.date))
-            windows.append(WindowSignal(seconds=seconds, remaining=left, resets_in=resets_in, unit=unit))
+            at = float(reset)
+            windows.append(WindowSignal(seconds=seconds, remaining=left, resets_in=resets_in, resets_at=at, unit=unit))
         elif names_window and not told.ok and left == 0:
             wait = float(told.retry_after)
             windows.append(WindowSignal(seconds=seconds, limit=limit, remaining=0, resets_in=wait, unit=unit))

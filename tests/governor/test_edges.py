@@ -73,6 +73,27 @@ def test_its_count_tells_on_which_side_it_was() -> None:
     assert edges.used(15.4) == 0
 
 
+def test_the_end_of_its_window_on_the_servers_clock_tells_it_too() -> None:
+    """Once enough of them have told it alike."""
+    edges = trusted()
+    for window in range(14, 23):
+        edges.ended(window + 0.4, window + 0.5, 1, LIMIT, 0, 1_000.0 + window)
+    edges.ended(23.4, 24.4, 1, LIMIT, 0, 1_024.0)
+    assert edges.used(24.5) == 1
+    edges.ended(24.6, 25.3, 2, LIMIT, 0, 1_024.0)
+    assert edges.used(25.4) == 0
+
+
+def test_ends_that_are_told_unlike_tell_nothing() -> None:
+    """A Reset in whole seconds from now."""
+    edges = trusted()
+    for window in range(14, 24):
+        edges.ended(window + 0.4, window + 0.5, 1, LIMIT, 0, 1_000.0 + window + window % 2)
+    edges.ended(24.6, 25.3, 1, LIMIT, 0, 1_024.0)
+    assert edges.used(25.4) == 1
+    assert edges.trusted
+
+
 def test_a_window_is_used_as_soon_as_it_has_certainly_begun_and_no_further_than_its_limit() -> None:
     edges = trusted()
     told(edges, *burst(14.2, range(1, 11)))
