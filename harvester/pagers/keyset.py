@@ -32,7 +32,6 @@ class KeysetPager:
     by: str = "modified"  # ordered by the "modified" member, or by the identity members ("key")
     numbers: frozenset[str] = field(default_factory=frozenset)  # identity members that hold integers
     count: bool = False  # ask the first page of a full walk for the total, and those that may be the last
-    short_page_ends: bool = False  # once a full page came, a short one is the last (IMS contract, section 5)
 
     def first(self, walk: Walk) -> PageRequest:
         return self._ask(walk, self._start(walk), self._size(walk))
@@ -46,7 +45,7 @@ class KeysetPager:
                 self._rows(walk, page, heads),
                 size,
                 count=page.count if self.count else None,
-                short_page_ends=self.short_page_ends,
+                ask_twice=not self.count and walk.phase is Phase.FULL,  # where counts are told, they tell it
                 enough=walk.enough if self._kind(walk) is Kind.TIME else None,
             )
         except OrderViolated as error:
@@ -86,7 +85,7 @@ class KeysetPager:
                 ("$skip", str(position.skip) if position.skip else ""),
             ),
         )
-        return PageRequest(url=url, state=position.text() if position.most else "", size=size)
+        return PageRequest(url=url, state=position.text() if position.most or position.backs else "", size=size)
 
     def _conditions(self, walk: Walk, position: Position) -> list[str]:
         member, modified = self._order(walk)[0], walk.resource.modified

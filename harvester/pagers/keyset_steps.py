@@ -10,6 +10,9 @@ A walk asks ``ge`` its bound and has seen some rows of that value. From there it
 
 Only an empty page ends a tie or the walk, unless the server's count proves the same (``keyset_end``): a short one may
 be all the server cared to send (FAULTS P04).
+
+A page asked for with ``ge`` begins with a row it had. One that does not is not taken: that row has gone, or this is the
+answer to another request (FAULTS H11), and reading on from the bound before tells which.
 """
 
 from __future__ import annotations
@@ -25,8 +28,20 @@ from harvester.pagers.ordering import descends, same
 from harvester.pagers.rows import Rows
 
 MAX_REREADS = 3  # times one tie is read anew because it moved
+MAX_ASTRAY = 2  # times one bound is gone back on because the page behind it does not begin with a row it had
+MAX_BACKS = 50  # times a walk goes back at all: where rows move that fast there is no more to be learned so
+MAX_LATE = 3  # short pages behind the instant that is enough: one may be cut, many are a server that is never done
 
 GE, GT, EQ, NE = "ge", "gt", "eq", "ne"
+
+
+class Bound(Struct, frozen=True, omit_defaults=True):
+    """Where a walk asked from before: as much of a position as it takes to ask so again."""
+
+    at: str | None = None
+    op: str = GE
+    seen: tuple[str, ...] = ()
+    trail: Trail = Trail()
 
 
 class Position(Struct, frozen=True, omit_defaults=True):
@@ -35,14 +50,19 @@ class Position(Struct, frozen=True, omit_defaults=True):
     at: str | None = None  # the bound; None: none yet, or with eq and ne: null
     op: str = GE
     seen: tuple[str, ...] = ()  # identities delivered already at this value
+    mark: str = ""  # of what the last of them said, where the order is by key
     skip: int = 0  # offset asked for: in a tie, or to make sure that nothing follows
     seam: str = ""  # identity expected at that offset; "": none
     again: int = 0  # how often this tie was begun anew
     most: int = 0  # largest page so far: the server can send that many
-    filled: bool = False  # a page of the size asked for came: the server honours the size
     nulls: str = ""  # rows without a value: "late" were met behind others, "last" are being read at the end
     trail: Trail = Trail()
     told: Told = Told()
+    behind: Bound | None = None  # the bound before this one; None: there is none
+    missed: str = ""  # the bound that was gone back on last
+    astray: int = 0  # how often that one was
+    backs: int = 0  # how often any was
+    late: int = 0  # short pages so far behind the instant that is enough
 
     def text(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -59,22 +79,26 @@ def step(
     size: int,
     *,
     count: int | None = None,
-    short_page_ends: bool = False,
+    ask_twice: bool = False,
     enough: str | None = None,
 ) -> Position | None:
     """The position after the page *rows*, of which *size* records were asked for; None: the walk has ended.
 
     Args:
         count: rows there are from the position's bound on, as the server says; None: it does not.
-        short_page_ends: a page shorter than *size* is the last one, once the server has filled one.
-        enough: an instant, for walks in the order of time: a page that reaches it, and is shorter than one the server
-            sent before, ends the walk. It holds all there is at this moment, and where rows change faster than pages
-            come there would be a next page for ever.
+        ask_twice: an empty first page is asked for again: it may be the answer to another request (FAULTS H11).
+        enough: an instant, for walks in the order of time: a few pages that reach it, and are shorter than one the
+            server sent before, end the walk. Each holds all there is at its moment, or was cut short; and where rows
+            change faster than pages come there would be a next page for ever.
     Raises:
         OrderViolated: the rows do not belong where they came (FAULTS P03, P15).
     """
+    if _is_astray(position, rows):
+        return _back(position)
+    if ask_twice and not rows.total and not position.most and not position.backs:
+        return replace(position, backs=1)
     most = position.most
-    position = replace(position, most=max(position.most, rows.total), filled=position.filled or rows.total >= size)
+    position = replace(position, most=max(position.most, rows.total))
     if position.op == EQ:
         told = position.told
         position = replace(position, told=told.after_tie(count, position.skip + rows.total, rows.total, most))
@@ -86,17 +110,15 @@ def step(
         if not position.skip:
             known = rows.known(position.at, position.seen)
             position = replace(position, told=told.after(count, rows.total, known, most))
-        if (not position.skip and told.ends(count, rows.total, most)) or (
-            short_page_ends and position.filled and rows.total < size
-        ):
+        if not position.skip and told.ends(count, rows.total, most):
             _check(position, rows)
             then = None
         else:
             then = _after(position, rows)
             if then is not None and rows.total < most and enough is not None and rows.reach(enough):
-                then = None
+                then = replace(then, late=then.late + 1) if then.late + 1 < MAX_LATE else None
     if then is None and position.nulls == "late":
-        return Position(op=EQ, nulls="last", most=position.most, filled=position.filled)
+        return Position(op=EQ, nulls="last", most=position.most)
     return then
 
 
@@ -104,6 +126,8 @@ def delivered(position: Position, rows: Rows) -> list[bool] | None:
     """Which of *rows* are not delivered before, or later in their own place; None: all."""
     if position.op != EQ and position.skip:
         return [False] * len(rows)  # only asked whether there are any
+    if _is_astray(position, rows):
+        return [False] * len(rows)  # perhaps another request's
     known = rows.places_of(position.at, position.seen)
     late = rows.late_nulls() if position.op != EQ else frozenset()
     if not known and not late:
@@ -130,7 +154,49 @@ def _after(position: Position, rows: Rows) -> Position | None:
     here = digest(last.encode("utf-8", "surrogatepass"))
     if here == position.trail.link:
         raise OrderViolated("the same values come round again")
-    return replace(position, at=last, op=GE, seen=rows.at_end(last), again=0, trail=position.trail.step(here, ""))
+    return replace(
+        position,
+        at=last,
+        op=GE,
+        seen=rows.at_end(last),
+        mark=rows.mark(),
+        again=0,
+        trail=position.trail.step(here, ""),
+        behind=Bound(position.at, position.op, position.seen, position.trail),
+    )
+
+
+def _is_astray(position: Position, rows: Rows) -> bool:
+    """Whether the page does not begin with a row the walk had, although there is a bound to go back to."""
+    if position.op != GE or not position.seen or position.skip or position.behind is None:
+        return False
+    if position.backs >= MAX_BACKS:
+        return False
+    return not rows.known(position.at, position.seen) or not rows.holds_mark(position.at, position.mark)
+
+
+def _back(position: Position) -> Position:
+    """To the bound before. From there this one is met again, or another one: then its row has gone, or moved.
+
+    Raises:
+        OrderViolated: the row is there whenever it is asked for from further back, and never at the bound.
+    """
+    astray = position.astray + 1 if position.missed == position.at else 1
+    if astray > MAX_ASTRAY:
+        raise OrderViolated("pages leave out the record at their bound, or are those of other requests")
+    bound = position.behind or Bound()
+    return replace(
+        position,
+        at=bound.at,
+        op=bound.op,
+        seen=bound.seen,
+        mark="",
+        trail=bound.trail,
+        behind=None,
+        missed=position.at or "",
+        astray=astray,
+        backs=position.backs + 1,
+    )
 
 
 def _stuck(position: Position, rows: Rows) -> Position:

@@ -56,6 +56,20 @@ class Rows:
         front = takewhile(lambda place: self._has(place, value), range(len(self)))
         return [place for place in front if self.identity(place) in known]
 
+    def mark(self) -> str:
+        """A name for what the last of the rows says, where the order is by key; "": the order is by time.
+
+        Two collections may hold the same key: only the bytes tell their records apart.
+        """
+        return "" if self.kind is Kind.TIME or not len(self) else digest(bytes(self._records[-1]))
+
+    def holds_mark(self, value: str | None, mark: str) -> bool:
+        """Whether a row with *value* in front of the page says what *mark* stands for; "" stands for any."""
+        if not mark:
+            return True
+        front = takewhile(lambda place: self._has(place, value), range(len(self)))
+        return any(digest(bytes(self._records[place])) == mark for place in front)
+
     def known(self, value: str | None, seen: Sequence[str]) -> int:
         """How many those are."""
         return len(self.places_of(value, seen))

@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from random import Random
 from urllib.parse import unquote
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvester.decode.heads import HeadReader, PageHeads
 from harvester.errors import OrderViolated
-from harvester.model import Phase, Resource, Walk
+from harvester.model import Page, PageRequest, Phase, Resource, Walk
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect
 from tests.fakes.odata_table import OdataTable, Row, read_all
 
 CENTRIS = KeysetPager(dialect=ODataDialect(), page_size=1000)
 IMS_DIALECT = ODataDialect(scope="OriginatingSystemName", quoted_times=True, ascending=" asc")
-IMS = KeysetPager(dialect=IMS_DIALECT, page_size=5000, by="key", numbers=frozenset({"MLSID"}), short_page_ends=True)
-IMS_CHANGES = KeysetPager(dialect=IMS_DIALECT, page_size=5000, short_page_ends=True)
+IMS = KeysetPager(dialect=IMS_DIALECT, page_size=5000, by="key", numbers=frozenset({"MLSID"}))
+IMS_CHANGES = KeysetPager(dialect=IMS_DIALECT, page_size=5000)
 
 PROPERTY = Resource(name="Property", key=("ListingKey",), modified="ModificationTimestamp")
 LISTING = Resource(name="Property", path="v1/Property", key=("ListingId",), modified="ModificationTimestamp")
@@ -141,11 +143,63 @@ def test_a_whole_resource_with_one_timestamp_is_read_by_its_seams(rows: int) -> 
     assert rows < 7 or any("eq" in query.get("$filter", "") for query in table.asked)
 
 
-def test_ims_needs_no_further_request_after_a_short_page_once_a_full_one_came() -> None:
-    """IMS contract, section 5: the server has shown that it honours the size."""
+def test_ims_asks_on_behind_a_short_page_also_once_a_full_one_came() -> None:
+    """FAULTS P04: a page may be cut although the server honours the size elsewhere, and there is no count to tell."""
     rows: list[Row] = [{"OriginatingSystemName": "A", "ListingId": f"L{number:03d}"} for number in range(12)]
     walk = Walk(id="w00", resource=LISTING, pager="keyset", value="A", page_size=10)
-    assert read_all(IMS, walk, OdataTable(rows)).requests == 2
+    assert read_all(IMS, walk, OdataTable(rows)).requests == 4
+
+
+def keyset_page(request: PageRequest, rows: list[Row]) -> Page:
+    records = [msgspec.Raw(msgspec.json.encode(row)) for row in rows]
+    return Page(request=request, url=request.url, records=records)
+
+
+def follow_page(request: PageRequest, rows: list[Row]) -> PageRequest:
+    walk = Walk(id="w00", resource=LISTING, pager="keyset", value="A", page_size=3)
+    page = keyset_page(request, rows)
+    (following,) = IMS.follow(walk, page, PageHeads(page.records, HeadReader(LISTING)))
+    return following
+
+
+def of(*numbers: int, text: str = "mine") -> list[Row]:
+    return [{"ListingId": f"L{number:03d}", "Text": text} for number in numbers]
+
+
+def test_a_page_that_does_not_begin_with_the_row_at_its_bound_is_not_taken() -> None:
+    """FAULTS H11: the answer to another request, here of a database that uses the same numbers."""
+    walk = Walk(id="w00", resource=LISTING, pager="keyset", value="A", page_size=3)
+    first = IMS.first(walk)
+    second = follow_page(first, of(1, 2, 3))
+    for foreign in (of(7, 8, 9), of(3, 7, 9, text="theirs"), []):
+        page = keyset_page(second, foreign)
+        heads = PageHeads(page.records, HeadReader(LISTING))
+        assert IMS.fresh(walk, second, page, heads) == [False] * len(foreign)
+        back = follow_page(second, foreign)
+        assert "ListingId%20ge" not in back.url  # to the bound before: the start
+        again = follow_page(back, of(1, 2, 3))
+        assert again.url == second.url
+        assert "L005" in follow_page(again, of(3, 4, 5)).url
+
+
+def test_a_server_that_leaves_out_what_is_at_the_bound_is_found_out() -> None:
+    """It takes ge for gt, and would lose ties (FAULTS P15)."""
+    request = IMS.first(Walk(id="w00", resource=LISTING, pager="keyset", value="A", page_size=3))
+    for _ in range(2):
+        request = follow_page(follow_page(request, of(1, 2, 3)), of(4, 5, 6))
+    request = follow_page(request, of(1, 2, 3))
+    with pytest.raises(OrderViolated, match="leave out the record"):
+        follow_page(request, of(4, 5, 6))
+
+
+def test_an_empty_first_page_is_asked_for_twice_where_no_count_tells_it() -> None:
+    """FAULTS H11."""
+    walk = Walk(id="w00", resource=LISTING, pager="keyset", value="A", page_size=3)
+    first = IMS.first(walk)
+    second = follow_page(first, [])
+    assert second.url == first.url
+    page = keyset_page(second, [])
+    assert IMS.follow(walk, page, PageHeads(page.records, HeadReader(LISTING))) == ()
 
 
 def test_ims_asks_once_more_after_a_short_first_page() -> None:
