@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harvester.config.schema import Config
@@ -79,6 +79,34 @@ OTHER_WALKS = (
         links=True,
         options={"centris": {"page_size": 12}},
     ),
+    *(
+        Contestant(
+            name=f"{simulator}-{walk}",
+            simulator=simulator,
+            resources=("Property", *others),
+            walk=walk,
+            counted=simulator != "ims",
+            records=150 if simulator == "ims" else 90,
+        )
+        for simulator, walk, others in (
+            ("centris", "windows", ("Office",)),
+            ("ims", "offset", ("Database",)),
+            ("ims", "ranges", ("Database",)),
+            ("ims", "windows", ("Database",)),
+        )
+    ),
+    *(
+        Contestant(
+            name=f"odata-{walk}",
+            simulator="odata_server",
+            source="odata-plain",
+            resources=("Property", "Office"),
+            walk=walk,
+            options=_SERVER,
+        )
+        for walk in ("offset", "windows", "ranges")
+    ),
+    *(replace(each, name=f"{each.name}-proven", prove=True) for each in CONTESTANTS if each.name != "idx_broker"),
     Contestant(
         name="odata-keyset",
         simulator="odata_server",

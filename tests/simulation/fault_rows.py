@@ -62,8 +62,8 @@ def _rule(contestant: Contestant, fault: str, where: str) -> Rule:
             return Rule(fault=fault, match=Match(provider=provider, resource=resource, page=2), times=2)
         case "share":
             return Rule(fault=fault, match=Match(provider=provider, resource=resource), p=0.3, times=1000)
-        case "others":
-            return Rule(fault=fault, match=Match(provider=provider), p=0.3, times=1000)
+        case "few":
+            return Rule(fault=fault, match=Match(provider=provider, resource=resource), p=0.15, times=2)
         case _:
             return Rule(fault=fault, match=Match(provider=provider, resource=resource), times=1000)
 
@@ -177,11 +177,14 @@ def _cases() -> Iterator[Case]:
     ):
         truth = "altered" if row == "H11" else "same"
         yield Case(row=row, fault=fault, truth=truth)
-        if row[0] == "H" or fault.partition(":")[0] in ("401", "403", "404", "redirect", "status"):
+        # A server that always answers another request is no accident of a connection, but another server.
+        if (row[0] == "H" and row != "H11") or fault.partition(":")[0] in ("401", "403", "404", "redirect", "status"):
             yield Case(row=row, fault=fault, where="always", truth=truth)
-        if row in ("H03", "H11"):
-            yield Case(row=row, fault=fault, where="share", truth=truth)
-            yield Case(row=row, fault=fault, where="first", truth=truth)
+        if row == "H03":
+            yield Case(row=row, fault=fault, where="share")
+            yield Case(row=row, fault=fault, where="first")
+        if row == "H11":
+            yield Case(row=row, fault=fault, where="few", truth=truth)
 
 
 CASES = tuple(_cases())
