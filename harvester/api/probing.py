@@ -143,6 +143,7 @@ def followed(blueprint: Blueprint, provider: Provider, wanted: Wanted, strategy:
         close=partial(closing_walk, told),
         changes=None if blueprint.changes is None else partial(delta_walks, told),
         doubt=strategy.doubt,
+        gap=strategy.gap,
         count=blueprint.count if strategy.counted else None,
     )
 

@@ -145,7 +145,7 @@ class ResourceRun:
                 reason, unasked = proven.settle(reason, unasked)
             elif self._site.prove and not self._resource.key and self._crew.total("requests") > len(walks):
                 reason = reason or "its records have no key, so that nothing can prove that all of its pages came"
-            reason = self._crew.gaps(walks) or doubt or unasked or reason
+            reason = self._crew.gaps(walks) or doubt or self._blueprint.gap or unasked or reason
             quarantined = self._crew.total("quarantined")
             if quarantined:
                 reason = reason or f"{quarantined:,} records could not be taken; they are in the quarantine shards"

@@ -49,6 +49,7 @@ class Blueprint:
     changes: Changes | None = None  # None: the resource is read whole each time
     reconcile: Reconcile | None = None  # None: its keys cannot be listed
     doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not
+    gap: str = ""  # why its walks cannot reach everything, whatever is proved by them; "" when they can
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,15 +51,21 @@ class Answers:
         return since is not None and self.exhausted(since) and (since.count or 0) > since.rows
 
     @property
+    def beyond(self) -> bool:
+        """Whether an answer held records that are not on the first page."""
+        mine = set(self.first.keys)
+        return any(key is not None and key not in mine for reply in self.had.values() for key in reply.keys)
+
+    @property
     def whole(self) -> bool:
         """Whether no answer showed a sign of records beyond the first page."""
-        first, mine = self.first, set(self.first.keys)
+        first = self.first
         claims = max((reply.count or 0 for reply in self.everything), default=0)
         return (
             first.link is None
             and all(reply.rows <= first.rows for reply in self.everything)
             and all(reply.link is None or reply.inquiry.portion is not None for reply in self.everything)
-            and all(key is None or key in mine for reply in self.had.values() for key in reply.keys)
+            and not self.beyond
             and (claims <= first.rows or self.counts_too_much)
         )
 

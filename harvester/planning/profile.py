@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from harvester.planning.link_forms import LinkForm
 
-FORMAT = 2  # of a kept profile; another one is probed anew
+FORMAT = 3  # of a kept profile; another one is probed anew
 
 
 class Heard(StrEnum):
@@ -64,6 +64,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     link_leads_on: bool | None = None  # to records that were not on the page before; None: not followed
     link_age: float | None = None  # seconds after which it was followed
     whole: bool = False  # the first page holds everything there is
+    beyond: bool = False  # records were seen that are not on the first page
     order: Order = Order.UNKNOWN
     steady: bool | None = None  # two answers have the same order; None: there was only one
     filter: Heard = Heard.UNKNOWN

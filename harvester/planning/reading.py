@@ -46,6 +46,7 @@ def read_profile(replies: Sequence[Reply]) -> Profile:
         link_leads_on=leads_on,
         link_age=age,
         whole=answers.whole,
+        beyond=answers.beyond,
         order=order,
         steady=steady,
         filter=filter_,

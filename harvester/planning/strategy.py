@@ -29,6 +29,7 @@ class Strategy(Struct, frozen=True, kw_only=True):
     reason: str  # one sentence
     closing: str | None  # pager that reads what changed meanwhile; None: it cannot be asked for
     doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not
+    gap: str = ""  # why the walk cannot reach everything, whatever is proved by it; "" when it can
     page_size: int | None = None  # to ask for; None: the pager's own
     dated: bool = True  # False: records have no modification time, whatever they are said to have
     counted: bool = True  # False: the server's count is absent or wrong, so it says nothing about what was read
@@ -64,6 +65,7 @@ def _strategy(provider: Provider, profile: Profile, walk: str, reason: str) -> S
         reason=reason,
         closing=closing,
         doubt="; ".join((*doubts, PROVE)) if doubts else "",
+        gap=_gap(profile, walk),
         page_size=_page_size(profile, walk),
         dated=profile.dated,
         counted=profile.count not in {Count.WRONG, Count.ABSENT, Count.REFUSED},
@@ -81,6 +83,13 @@ def _doubt(profile: Profile, walk: str) -> str:
     if profile.link is not LinkForm.UNKNOWN and (profile.steady is False or profile.link_leads_on is False):
         return "the order of records is not steady" if profile.steady is False else "its links do not lead on"
     return ""
+
+
+def _gap(profile: Profile, walk: str) -> str:
+    """A listing of keys goes by the same links, so it cannot prove what they do not lead to (FAULTS P06)."""
+    if walk != CHAIN or profile.link is not LinkForm.NONE or not profile.beyond:
+        return ""
+    return f"the server gives {profile.rows:,} records and no way to the others that were seen"
 
 
 def _walk(available: Collection[str], profile: Profile, budget: Budget, default: str) -> tuple[str, str]:

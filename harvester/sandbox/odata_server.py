@@ -33,6 +33,7 @@ TOKEN = "sandbox-odata-server"
 _JSON = (("Content-Type", "application/json; charset=utf-8"),)
 _OPTIONS = {f"${name}" for name in oddities.OPTIONS} | {"$skiptoken", "page"}
 _WRONG_BY = 7
+_LONGEST_NAME = 64  # of a source
 _PREFERRED = re.compile(r"odata\.maxpagesize=([1-9][0-9]{0,6})", re.ASCII)
 
 
@@ -118,15 +119,15 @@ class OdataServer:
         """Nothing: its token does not expire."""
 
     def client_configs(self, url: str, identity_url: str) -> Mapping[str, Mapping[str, object]]:
-        """A source for each of the servers asked for; its name are the oddities."""
+        """A source for each of the servers asked for; its name are the oddities, or a number where they are many."""
         return {
-            f"odata-{server.replace(',', '_')}": {
+            _source_name(server, number): {
                 "provider": self.provider,
                 "base_url": f"{url}/{server}",
                 "token": TOKEN,
                 "resources": list(KEYS),
             }
-            for server in self._servers
+            for number, server in enumerate(self._servers, start=1)
         }
 
     @cached_property
@@ -236,6 +237,11 @@ class OdataServer:
         parts = [part for part in ask.raw_query.split("&") if part and unquote(part.partition("=")[0]) not in given]
         parts += [f"{each}={quote(text, safe='')}" for each, text in given.items()]
         return f"{ask.origin}/{ask.raw_path}?{'&'.join(parts)}"
+
+
+def _source_name(server: str, number: int) -> str:
+    name = f"odata-{server.replace(',', '_')}"
+    return name if len(name) <= _LONGEST_NAME else f"odata-server-{number}"
 
 
 def _read(server: Oddities, ask: Ask) -> _Query:

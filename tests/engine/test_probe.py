@@ -144,6 +144,14 @@ async def test_a_walk_that_the_user_names_is_judged_by_what_was_found() -> None:
     assert kept_strategy(ODATA, PROPERTY, ignoring, "chain").closing is None
 
 
+async def test_what_no_link_leads_to_cannot_be_proved_by_following_links() -> None:
+    """FAULTS P06: a listing of keys would end where the walk ended."""
+    chosen = strategy(await OddServer("links-none,refuses-filter,refuses-top").probe())
+    assert (chosen.walk, "no way to the others that were seen" in chosen.gap) == ("chain", True)
+    assert strategy(await OddServer("links-none").probe()).gap == ""
+    assert strategy(await OddServer("links-offset,ignores-orderby").probe()).gap == ""
+
+
 async def test_a_count_that_was_found_to_be_wrong_is_not_believed() -> None:
     """FAULTS P13: else every run would lack the records that only the count has."""
     assert not strategy(await OddServer("count-wrong").probe()).counted

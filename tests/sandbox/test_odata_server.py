@@ -121,6 +121,8 @@ async def test_it_is_there_on_request_only_and_one_truth_tells_of_all_its_server
     assert spoken_to_by("odata", served.simulators.values()) is served.simulator("odata_server")
     text = config_toml(served.simulators, "http://127.0.0.1:1", "http://127.0.0.1:2")
     assert "[sources.odata-links-offset_cap-100]" in text
+    long = config_toml(sandbox(3, "plain", ",".join(["cap-100"] * 9)).simulators, "http://127.0.0.1:1", "")
+    assert "[sources.odata-server-2]" in long
     assert 'base_url = "http://127.0.0.1:1/odata_server/links-offset,cap-100"' in text
 
 
