@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import PurePath
 from struct import Struct
+
+import msgspec
 
 from harvester.contracts import Fs
 from harvester.decode.heads import HeadReader
 from harvester.errors import StorageError
-from harvester.model import Resource, Walk
+from harvester.model import Head, Walk
 from harvester.store.commits import read_log, walks
 from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import ShardKind, data_kind
@@ -151,7 +154,7 @@ class CurrentState:
             if read is None:
                 self._win(number, place)  # without identity members every line is one of its own
                 continue
-            head = read.read(line)
+            head = read(line)
             if head.key is None:
                 raise StorageError(f"{shard.path}: line {place + 1} has no key ({head.problem}). Verify the run.")
             name = fingerprint(identity((*scope, *head.key)))
@@ -232,16 +235,29 @@ def _shards_of(fs: Fs, number: int, run: RunDirectory, manifest: Manifest) -> It
     yield from (shard for _, shard in sorted(found, key=lambda pair: pair[0]))
 
 
-def _reader(shard: _Shard) -> HeadReader | None:
+def _reader(shard: _Shard) -> Callable[[bytes], Head] | None:
     """How keys are read from the lines of *shard*; None: its records have no identity members."""
     resource = shard.walk.resource
     if not resource.key:
         return None
-    if not shard.tombstones:
-        return HeadReader(resource)
-    # {"key": {"ListingKey": "…"}, "deleted": true, …}
-    key = tuple(f"key.{name}" for name in resource.key)
-    return HeadReader(Resource(name=resource.name, key=key))
+    return partial(_read_tombstone, resource.key) if shard.tombstones else HeadReader(resource).read
+
+
+class _Tombstone(msgspec.Struct):
+    """``{"key": {"ListingKey": "…"}, "deleted": true, …}``: values as text, by the names of the resource."""
+
+    key: dict[str, str]
+
+
+_decode_tombstone = msgspec.json.Decoder(_Tombstone).decode
+
+
+def _read_tombstone(names: tuple[str, ...], line: bytes) -> Head:
+    try:
+        key = _decode_tombstone(line).key
+        return Head(tuple(key[name] for name in names), None)
+    except (msgspec.DecodeError, KeyError):
+        return Head(None, None, "no tombstone of this resource")
 
 
 class _Spread:

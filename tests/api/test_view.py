@@ -204,6 +204,13 @@ def test_records_without_identity_stay_as_many_as_they_are(harvested: Harvested)
     assert "no identity" in report.notes[0]
 
 
+def test_a_key_below_another_member_is_ended_by_its_whole_name(harvested: Harvested) -> None:
+    deep = Resource(name="deep", key=("Fields.Id",), modified="Fields.At")
+    harvested.run([b'{"Fields":{"Id":"1"}}', b'{"Fields":{"Id":2}}'], resource=deep)
+    harvested.run(mode="sweep", gone=[b'{"key":{"Fields.Id":"2"},"deleted":true}'], resource=deep)
+    assert harvested.view("deep")[0] == [b'{"Fields":{"Id":"1"}}']
+
+
 def test_several_sources_must_be_told_apart(harvested: Harvested) -> None:
     harvested.run([record("1")])
     harvested.run([record("2")], source="north")
