@@ -72,7 +72,7 @@ class KeysetPager:
         return PageRequest(url=with_query(collection(walk), query), size=1)
 
     def _ask(self, walk: Walk, position: Position, size: int) -> PageRequest:
-        top = max(size, 2) if position.op == EQ else size  # in a tie: the seam and at least one more
+        top = max(size, 2) if position.op == EQ or position.seam else size  # the seam and at least one more
         url = with_query(
             collection(walk),
             (
@@ -136,12 +136,10 @@ class KeysetPager:
 
     def _is_worth_a_count(self, walk: Walk, position: Position, size: int) -> bool:
         """In a full walk: where it begins, in every page of a part, and where the last page may be."""
-        if walk.phase is not Phase.FULL or (position.skip and position.op != EQ):
+        if walk.phase is not Phase.FULL or (position.skip and not position.seam and position.op != EQ):
             return False
-        if position.op == EQ:
-            return True
         part = walk.until is not None or walk.below is not None or bool(walk.part_of)
-        return part or position.told.close(size, len(position.seen))
+        return part or position.told.close(size, 1 if position.seam else len(position.seen))
 
     def _is_beyond(self, walk: Walk, position: Position) -> bool:
         """Whether nothing of the walk can follow: it was given an earlier end while a page was under way.

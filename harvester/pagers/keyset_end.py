@@ -20,30 +20,22 @@ class Told(Struct, frozen=True, array_like=True):
     honest: bool = False  # a count was larger than its page
     short: bool = False  # a short page came that was not the last
 
-    def after(self, count: int | None, rows: int, known: int, most: int) -> Told:
+    def after(self, count: int | None, *, so_far: int, rows: int, known: int, most: int) -> Told:
         """The same after a page that is not the last.
 
         Args:
+            so_far: rows from the bound on to the end of the page.
             rows: that it held, *known* of them delivered before.
             most: rows of the largest page before it.
         """
         told = replace(self, short=self.short or rows < most)
-        if count is not None and count >= rows:
-            return replace(told, left=count - rows, honest=told.honest or count > rows)
+        if count is not None and count >= so_far:
+            return replace(told, left=count - so_far, honest=told.honest or count > so_far)
         return replace(told, left=max(0, told.left - rows + known)) if told.left >= 0 else told
 
-    def after_tie(self, count: int | None, so_far: int, rows: int, most: int) -> Told:
-        """The same after a page of rows that share one value, *so_far* of which have come: they are counted apart."""
-        return replace(
-            self,
-            left=-1,
-            honest=self.honest or (count is not None and count > so_far),
-            short=self.short or (rows < most and count is not None and count > so_far),
-        )
-
-    def ends(self, count: int | None, rows: int, most: int) -> bool:
-        """Whether a page of *rows* is the last one. *self* and *most*: before that page."""
-        return count == rows and rows < most and self.honest and not self.short
+    def ends(self, count: int | None, *, so_far: int, rows: int, most: int) -> bool:
+        """Whether that page is the last one. *self* and *most*: before it."""
+        return count == so_far and rows < most and self.honest and not self.short
 
     def close(self, size: int, known: int) -> bool:
         """Whether the next page, which begins with *known* rows again, may be the last: then it is worth a count.

@@ -2,10 +2,11 @@
 
 A walk asks ``ge`` its bound and has seen some rows of that value. From there it
 
-* advances, when the page ends at a later value: that value is the new bound, its rows are the ones seen;
-* reads the *tie*, when a page as large as any holds nothing but the bound's value: ``eq`` with ``$skip``, each page
-  beginning with the last record of the one before, the seam. A seam that does not meet means that the tie moved,
-  and it is read again; behind it, ``gt`` goes on;
+* advances, when the page ends at a later value: that value is the new bound, its rows are the ones seen. Several rows
+  of one value are passed over with ``$skip``, all but the last: the next page begins with it, the *seam*. What is
+  passed over cannot move without moving the seam, unless one row of the very value comes as another goes;
+* begins at the bound again, when the seam does not meet; if a page as large as any then holds nothing but the bound's
+  value, it reads the *tie*: ``eq`` with ``$skip`` and seams, read again when they do not meet; behind it, ``gt``;
 * makes sure, when the page holds only rows it had: ``ge`` with ``$skip`` behind them must be empty.
 
 Only an empty page ends a tie or the walk, unless the server's count proves the same (``keyset_end``): a short one may
@@ -51,9 +52,9 @@ class Position(Struct, frozen=True, omit_defaults=True):
     op: str = GE
     seen: tuple[str, ...] = ()  # identities delivered already at this value
     mark: str = ""  # of what the last of them said, where the order is by key
-    skip: int = 0  # offset asked for: in a tie, or to make sure that nothing follows
+    skip: int = 0  # offset asked for: up to the seam, or without one to make sure that nothing follows
     seam: str = ""  # identity expected at that offset; "": none
-    again: int = 0  # how often this tie was begun anew
+    again: int = 0  # how often the rows of this value were begun anew
     most: int = 0  # largest page so far: the server can send that many
     nulls: str = ""  # rows without a value: "late" were met behind others, "last" are being read at the end
     trail: Trail = Trail()
@@ -95,22 +96,26 @@ def step(
     """
     if _is_astray(position, rows):
         return _back(position)
+    if not _meets(position, rows):
+        return replace(position, skip=0, seam="", again=position.again + 1)
     if ask_twice and not rows.total and not position.most and not position.backs:
         return replace(position, backs=1)
     most = position.most
-    position = replace(position, most=max(position.most, rows.total))
+    known = rows.known(position.at, position.seen)
+    told, so_far = position.told, position.skip + rows.total
+    position = replace(
+        position,
+        most=max(position.most, rows.total),
+        told=told.after(count, so_far=so_far, rows=rows.total, known=known, most=most),
+    )
+    is_last = told.ends(count, so_far=so_far, rows=rows.total, most=most)
     if position.op == EQ:
-        told = position.told
-        position = replace(position, told=told.after_tie(count, position.skip + rows.total, rows.total, most))
-        then = _after_tie(position, rows, told.ends(count, position.skip + rows.total, most + position.skip))
+        position = replace(position, told=replace(position.told, left=-1))  # of this one value
+        then = _after_tie(position, rows, is_last=is_last)
     else:
         if rows.late_nulls():
             position = replace(position, nulls="late")
-        told = position.told
-        if not position.skip:
-            known = rows.known(position.at, position.seen)
-            position = replace(position, told=told.after(count, rows.total, known, most))
-        if not position.skip and told.ends(count, rows.total, most):
+        if is_last and (position.seam or not position.skip):
             _check(position, rows)
             then = None
         else:
@@ -124,9 +129,9 @@ def step(
 
 def delivered(position: Position, rows: Rows) -> list[bool] | None:
     """Which of *rows* are not delivered before, or later in their own place; None: all."""
-    if position.op != EQ and position.skip:
+    if position.op != EQ and position.skip and not position.seam:
         return [False] * len(rows)  # only asked whether there are any
-    if _is_astray(position, rows):
+    if _is_astray(position, rows) or not _meets(position, rows):
         return [False] * len(rows)  # perhaps another request's
     known = rows.places_of(position.at, position.seen)
     late = rows.late_nulls() if position.op != EQ else frozenset()
@@ -138,11 +143,20 @@ def delivered(position: Position, rows: Rows) -> list[bool] | None:
     return fresh
 
 
+def _meets(position: Position, rows: Rows) -> bool:
+    """Whether the page begins where it was expected to: with the seam, and that still at its value."""
+    if position.op == EQ or not position.seam:
+        return True
+    if not len(rows) or rows.identity(0) != position.seam:
+        return False
+    return rows.has(0, position.at) and rows.holds_mark(position.at, position.mark)
+
+
 def _after(position: Position, rows: Rows) -> Position | None:
     if rows.total == 0:
         return None
     _check(position, rows)
-    if position.skip:  # the page before did not hold all there was
+    if position.skip and not position.seam:  # the page before did not hold all there was
         return replace(position, op=EQ, skip=0, seam="")
     last = next((value for value in reversed(rows.values) if value is not None), None)
     if last is None:
@@ -154,16 +168,26 @@ def _after(position: Position, rows: Rows) -> Position | None:
     here = digest(last.encode("utf-8", "surrogatepass"))
     if here == position.trail.link:
         raise OrderViolated("the same values come round again")
-    return replace(
+    then = replace(
         position,
         at=last,
         op=GE,
         seen=rows.at_end(last),
         mark=rows.mark(),
+        skip=0,
+        seam="",
         again=0,
         trail=position.trail.step(here, ""),
         behind=Bound(position.at, position.op, position.seen, position.trail),
     )
+    return _behind(then, rows, len(then.seen))
+
+
+def _behind(position: Position, rows: Rows, passed: int) -> Position:
+    """*position* behind *passed* rows of its value, the last ones of the page; the next begins with the last one."""
+    if passed < 2 or position.again or rows.total > len(rows) or rows.late_nulls():
+        return position
+    return replace(position, skip=passed - 1, seam=rows.identity(len(rows) - 1))
 
 
 def _is_astray(position: Position, rows: Rows) -> bool:
@@ -203,6 +227,12 @@ def _stuck(position: Position, rows: Rows) -> Position:
     """After a page that ends at the value it began from."""
     if position.op == GT or not rows.all_have(position.at):
         raise OrderViolated("records below the bound come again")
+    if position.seam and rows.total == 1:
+        return replace(position, skip=position.skip + 1, seam="")
+    if not position.again and rows.total == len(rows):
+        seen = tuple(dict.fromkeys((*position.seen, *rows.identities())))
+        if rows.total > 1 and len(seen) > len(position.seen):
+            return _behind(replace(position, seen=seen, mark=rows.mark()), rows, position.skip + rows.total)
     if rows.total >= position.most:  # as many as the server ever sent: there may be more of this value
         return _tie(position, rows)
     seen = tuple(dict.fromkeys((*position.seen, *rows.identities())))
@@ -211,7 +241,7 @@ def _stuck(position: Position, rows: Rows) -> Position:
     return replace(position, skip=rows.total)
 
 
-def _after_tie(position: Position, rows: Rows, is_last: bool) -> Position | None:
+def _after_tie(position: Position, rows: Rows, *, is_last: bool) -> Position | None:
     """*is_last*: by the count, there are no more rows of this value."""
     if not rows.all_have(position.at):
         raise OrderViolated("records outside the value asked for come")

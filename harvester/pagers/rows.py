@@ -45,7 +45,7 @@ class Rows:
         """Identities of the last rows of the page, as far back as they have *value*; late nulls are passed over."""
         late = self.late_nulls()
         places = [place for place in reversed(range(len(self))) if place not in late]
-        places = list(takewhile(lambda place: self._has(place, value), places))
+        places = list(takewhile(lambda place: self.has(place, value), places))
         return tuple(map(self.identity, reversed(places)))
 
     def places_of(self, value: str | None, seen: Sequence[str]) -> list[int]:
@@ -53,7 +53,7 @@ class Rows:
         if not seen:
             return []
         known = frozenset(seen)
-        front = takewhile(lambda place: self._has(place, value), range(len(self)))
+        front = takewhile(lambda place: self.has(place, value), range(len(self)))
         return [place for place in front if self.identity(place) in known]
 
     def mark(self) -> str:
@@ -67,7 +67,7 @@ class Rows:
         """Whether a row with *value* in front of the page says what *mark* stands for; "" stands for any."""
         if not mark:
             return True
-        front = takewhile(lambda place: self._has(place, value), range(len(self)))
+        front = takewhile(lambda place: self.has(place, value), range(len(self)))
         return any(digest(bytes(self._records[place])) == mark for place in front)
 
     def known(self, value: str | None, seen: Sequence[str]) -> int:
@@ -75,7 +75,7 @@ class Rows:
         return len(self.places_of(value, seen))
 
     def all_have(self, value: str | None) -> bool:
-        return all(self._has(place, value) for place in range(len(self)))
+        return all(self.has(place, value) for place in range(len(self)))
 
     def reach(self, instant: str) -> bool:
         """Whether the last timestamp of the page is *instant* or later; False when either cannot be read."""
@@ -93,7 +93,8 @@ class Rows:
         first = next((place for place, value in enumerate(self.values) if value is not None), len(self))
         return frozenset(place for place, value in enumerate(self.values) if value is None and place > first)
 
-    def _has(self, place: int, value: str | None) -> bool:
+    def has(self, place: int, value: str | None) -> bool:
+        """Whether a server may take the order value of the record for *value*."""
         own = self.values[place]
         return own == value or (own is not None and value is not None and same(self.kind, own, value))
 

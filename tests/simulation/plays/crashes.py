@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Any
 
 from harvester.config.schema import Config
 from harvester.errors import HarvesterError
@@ -44,13 +45,16 @@ async def play(world: World) -> None:
         world.figures["crashes"] = crashes
 
 
-async def attempt(
-    world: World, config: Config, changes: Changes, chance: Random | None, *, prove: bool | None = None
-) -> bool:
-    """One process. True: it finished everything. *chance* decides when it ends; None: it may run to its end."""
+async def attempt(world: World, config: Config, changes: Changes, chance: Random | None, **options: Any) -> bool:
+    """One process. True: it finished everything.
+
+    Args:
+        chance: decides when it ends; None: it may run to its end.
+        options: of ``harvester.run``.
+    """
     machine = world.machine
     kind = "none" if chance is None else chance.choice(("power", "cancel", "cancel", "moment"))
-    harvest = asyncio.ensure_future(world.harvest(config, sink=changes, resources=changes.resources, prove=prove))
+    harvest = asyncio.ensure_future(world.harvest(config, sink=changes, resources=changes.resources, **options))
     if chance is not None and kind == "power":
         machine.fs.disk.power = round(2 ** chance.uniform(0, 10))
         await asyncio.wait([harvest])

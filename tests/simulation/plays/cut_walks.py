@@ -43,7 +43,9 @@ async def play(world: World) -> None:
             changes = Changes(world, served, share=0.6)
             dying = chance.random() < 0.5
             before = crashes
-            while not await attempt(world, config, changes, chance if dying and crashes < before + _MOST else None):
+            while not await attempt(
+                world, config, changes, chance if dying and crashes < before + _MOST else None, mode="full"
+            ):
                 crashes += 1
                 check_disk(world.machine)
                 await world.machine.clock.sleep(chance.uniform(0, 30))
