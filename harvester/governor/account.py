@@ -74,7 +74,9 @@ class Account:
                 gate = self._gate(WindowSignal(seconds=lesson.seconds, limit=lesson.limit, unit=lesson.unit))
                 if gate is not None:
                     gate.tell_limit(lesson.limit)
-                    gate.kind = lesson.kind
+            for gate in self.gates:
+                if (gate.seconds, gate.unit) == (lesson.seconds, lesson.unit):
+                    gate.recall(lesson.kind)
 
     @property
     def longest(self) -> float:

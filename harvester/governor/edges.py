@@ -136,6 +136,10 @@ class Edges:
     def _bounds(self, now: float) -> tuple[float, float]:
         return self._low - _DRIFT * (now - self._low_seen), self._high + _DRIFT * (now - self._high_seen)
 
+    def recall(self) -> None:
+        """An earlier run has proven that it is a fixed window; where it begins is still to be found out."""
+        self._not_a_bucket = True
+
     # -------------------------------------------------------------- deciding
 
     def wait(self, now: float, open_requests: int, limit: int) -> float:

@@ -18,6 +18,9 @@ from harvester.model import WindowSignal
 UNTIMED = 60.0
 """Seconds for which a remaining without any Reset is believed."""
 
+_MOVING = 30.0
+"""Seconds after the first Reset of a quota of bytes in which a sliding one gives room again by our own log."""
+
 
 class Gate:
     """A limit of requests or of bytes over a period, declared by the budget or told by the server."""
@@ -91,6 +94,12 @@ class Gate:
         """An earlier run learned this limit."""
         self.told_limit = limit
         self._set_limit()
+
+    def recall(self, kind: Kind) -> None:
+        """An earlier run found out that the window is of this *kind*."""
+        self.kind = kind
+        if self.edges is not None and kind == "fixed":
+            self.edges.recall()
 
     def hear(
         self, signal: WindowSignal, now: float, *, sent_after: float, open_requests: int, each: int, own: bool
@@ -201,7 +210,7 @@ class Gate:
         self.spent(at, amount, sent)
         if self.edges is not None and limit is not None:
             self.edges.ended(sent, at, count, limit, open_requests, resets_at)
-            if self.edges.trusted and self.kind != "fixed":
+            if self.edges.trusted and self.began is None:
                 begins, latest = self.edges.began(at)
                 self.kind, self.began, self.began_within = "fixed", begins, latest - begins
 
@@ -232,6 +241,10 @@ class Gate:
             return 0.0
         if open_requests:
             return math.inf
+        if self.unit == "bytes" and self.kind != "fixed":
+            # The Reset of a sliding window gives back the oldest answer only, which may be less than a page needs.
+            late = told.reset_at + GUARD + _MOVING - now
+            return own if self.kind == "sliding" else min(own, max(0.0, late))
         # One probe tells whether the window has started again. Did something go out since the figure was heard, it
         # has taken what the Reset gave back; nothing is known then beyond our log.
         return own if told.touched else 0.0

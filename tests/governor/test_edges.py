@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import pytest
 
 from harvester.governor.edges import Edges
+from harvester.governor.learned import Learned
 from tests.fakes.quota_servers import Bucket, Estimated, Fixed, FromFirst, Kind, Quota, Sliding
 from tests.governor.hidden_quota import Latency, lognormal, simulate, steady, uneven
 
@@ -153,3 +155,21 @@ def test_no_other_kind_of_window_is_taken_for_a_fixed_one(kind: Kind, latency: L
     outcome = simulate(kind, SECOND, 0.03, seed, latency=latency, lanes=32)
     assert not outcome.lessons
     assert outcome.refused == 0 or kind is Estimated
+
+
+FIXED = Learned(seconds=1.0, limit=None, kind="fixed", evidence="an earlier run", at=datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def test_a_kind_that_an_earlier_run_has_proven_need_not_be_proven_again() -> None:
+    """Answers that take as long as the window itself prove nothing against a bucket; the log alone gets 56 of 100."""
+    outcome = simulate(Fixed, SECOND, 0.3, 0, latency=lognormal, lanes=32, learned=(FIXED,))
+    assert outcome.refused == 0
+    assert outcome.used >= 0.85
+
+
+@pytest.mark.parametrize("latency", [steady, uneven, lognormal])
+@pytest.mark.parametrize("kind", [Sliding, FromFirst, Bucket])
+def test_a_lesson_that_is_wrong_costs_no_refusal(kind: Kind, latency: Latency) -> None:
+    """The server counts in another way since then."""
+    outcome = simulate(kind, SECOND, 0.1, 0, latency=latency, lanes=32, learned=(FIXED,))
+    assert outcome.refused == 0
