@@ -31,6 +31,7 @@ class KeysetPager:
     page_size: int  # largest page to ask for
     by: str = "modified"  # ordered by the "modified" member, or by the identity members ("key")
     numbers: frozenset[str] = field(default_factory=frozenset)  # identity members that hold integers
+    patience: int = 1  # pages behind the instant that is enough; more where that instant is only the latest one seen
     count: bool = False  # ask the first page of a full walk for the total, and those that may be the last
 
     def first(self, walk: Walk) -> PageRequest:
@@ -46,6 +47,7 @@ class KeysetPager:
                 size,
                 count=page.count if self.count else None,
                 ask_twice=not self.count and walk.phase is Phase.FULL,  # where counts are told, they tell it
+                patience=self.patience,
                 enough=walk.enough if self._kind(walk) is Kind.TIME else None,
             )
         except OrderViolated as error:

@@ -31,7 +31,6 @@ from harvester.pagers.rows import Rows
 MAX_REREADS = 3  # times one tie is read anew because it moved
 MAX_ASTRAY = 2  # times one bound is gone back on because the page behind it does not begin with a row it had
 MAX_BACKS = 50  # times a walk goes back at all: where rows move that fast there is no more to be learned so
-MAX_LATE = 3  # short pages behind the instant that is enough: one may be cut, many are a server that is never done
 
 GE, GT, EQ, NE = "ge", "gt", "eq", "ne"
 
@@ -82,15 +81,17 @@ def step(
     count: int | None = None,
     ask_twice: bool = False,
     enough: str | None = None,
+    patience: int = 1,
 ) -> Position | None:
     """The position after the page *rows*, of which *size* records were asked for; None: the walk has ended.
 
     Args:
         count: rows there are from the position's bound on, as the server says; None: it does not.
         ask_twice: an empty first page is asked for again: it may be the answer to another request (FAULTS H11).
-        enough: an instant, for walks in the order of time: a few pages that reach it, and are shorter than one the
-            server sent before, end the walk. Each holds all there is at its moment, or was cut short; and where rows
-            change faster than pages come there would be a next page for ever.
+        enough: an instant, for walks in the order of time: a page that reaches it, and is shorter than one the server
+            sent before, ends the walk. What follows has changed later, and where rows change faster than pages come
+            there would be a next page for ever.
+        patience: how many such pages it takes, each with later rows than the one before.
     Raises:
         OrderViolated: the rows do not belong where they came (FAULTS P03, P15).
     """
@@ -121,7 +122,8 @@ def step(
         else:
             then = _after(position, rows)
             if then is not None and rows.total < most and enough is not None and rows.reach(enough):
-                then = replace(then, late=then.late + 1) if then.late + 1 < MAX_LATE else None
+                late = position.late + (then.at != position.at)
+                then = replace(then, late=late) if late < patience else None
     if then is None and position.nulls == "late":
         return Position(op=EQ, nulls="last", most=position.most)
     return then
@@ -134,7 +136,8 @@ def delivered(position: Position, rows: Rows) -> list[bool] | None:
     if _is_astray(position, rows) or not _meets(position, rows):
         return [False] * len(rows)  # perhaps another request's
     known = rows.places_of(position.at, position.seen)
-    late = rows.late_nulls() if position.op != EQ else frozenset()
+    # A row without its key goes to quarantine now: asked for by value it may never be seen again (FAULTS P14).
+    late = rows.keyed(rows.late_nulls()) if position.op != EQ else frozenset()
     if not known and not late:
         return None
     fresh = [True] * len(rows)

@@ -83,6 +83,10 @@ class Rows:
         mine, bound = (sortable(last) if last is not None else None), sortable(instant)
         return mine is not None and bound is not None and mine >= bound
 
+    def keyed(self, places: frozenset[int]) -> frozenset[int]:
+        """Those of *places* whose rows have a usable key."""
+        return frozenset(place for place in places if self._heads[place].key is not None)
+
     def late_nulls(self) -> frozenset[int]:
         """Places of rows without a value behind a row with one: the server sorts nulls last.
 

@@ -65,8 +65,9 @@ def _per_database(name: str, *key: str) -> Resource:
 
 # A short page is not the last one by being short (FAULTS P04): there is no count that would show what it left out.
 _NUMBERS = frozenset({"MLSID"})
+_PATIENCE = 20  # pages: the end of a walk is told by its own rows, and later ones may have been there (section 8)
 _BY_KEY = KeysetPager(dialect=_DIALECT, page_size=PAGE_SIZE, by="key", numbers=_NUMBERS)
-_BY_TIME = KeysetPager(dialect=_DIALECT, page_size=PAGE_SIZE, numbers=_NUMBERS)  # of Database by key: it has no time
+_BY_TIME = KeysetPager(dialect=_DIALECT, page_size=PAGE_SIZE, numbers=_NUMBERS, patience=_PATIENCE)
 
 PROVIDER = Provider(
     name="ims",
