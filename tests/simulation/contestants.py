@@ -23,6 +23,7 @@ class Contestant:
     links: bool = False  # whether it follows links of the server
     counted: bool = True  # whether the provider says how many there are
     dated: bool = True  # whether its rows have a modification time
+    page: int = 3  # of the resource, at which a fault happens once: not one of the questions before its first page
     prove: bool = False  # with a sweep of all keys behind it
     records: int = 90
     options: Mapping[str, Any] = field(default_factory=dict)  # of the simulator
@@ -86,6 +87,7 @@ OTHER_WALKS = (
             resources=("Property", *others),
             walk=walk,
             counted=simulator != "ims",
+            page=8 if simulator == "ims" else 3,
             records=150 if simulator == "ims" else 90,
         )
         for simulator, walk, others in (

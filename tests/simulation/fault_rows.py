@@ -56,7 +56,7 @@ def _rule(contestant: Contestant, fault: str, where: str) -> Rule:
         case "first":
             return Rule(fault=fault, match=Match(provider=provider, resource=resource, nth=1))
         case "once":
-            page = 1 if not contestant.dated and not contestant.links else 3
+            page = 1 if not contestant.dated and not contestant.links else contestant.page
             return Rule(fault=fault, match=Match(provider=provider, resource=resource, page=page), times=1)
         case "twice":
             return Rule(fault=fault, match=Match(provider=provider, resource=resource, page=2), times=2)
