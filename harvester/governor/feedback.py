@@ -31,8 +31,10 @@ class Feedback:
         self._heard = 0  # answers heard whose requests are not settled yet
         self._lost: deque[float] = deque()  # when requests without a figure of their own settled
 
-    def hear(self, remaining: int, reset_at: float, now: float, sent_after: float, *, own: bool) -> bool:
+    def hear(self, remaining: int, reset_at: float, now: float, sent_after: float, *, own: bool) -> bool | None:
         """Take the figure of one answer. True: the window has provably started again since the last one.
+
+        None: the answer is from before the window started again, so it says nothing of the present one.
 
         Args:
             reset_at: monotonic; the answer's Reset minus its own Date, from the moment it arrived.
@@ -57,7 +59,7 @@ class Feedback:
                 self._start(remaining, reset_at)
                 return True
         elif reset_at < self.reset_at - near:
-            return False  # an answer from before the window started again
+            return None
         self.remaining = min(self.remaining, remaining)
         # Latency only ever makes a Reset look later than it is, and that of a sliding window does move on. Of unknown
         # length, it may be that of another, longer window.

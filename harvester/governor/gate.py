@@ -136,6 +136,8 @@ class Gate:
             resets_in = self.seconds if self.seconds is not None else UNTIMED
         ended = self.feedback.reset_at
         rolled = self.feedback.hear(remaining, now + resets_in, now, sent_after, own=own)
+        if rolled is None:
+            return
         server_limit = self._server_limit()
         if self.log is None or server_limit is None:
             self._kept = self._keep_back()

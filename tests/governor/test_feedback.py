@@ -40,7 +40,7 @@ def test_a_new_reset_half_a_window_ahead_begins_a_new_count() -> None:
 def test_an_answer_from_before_the_reset_does_not_lower_the_new_count() -> None:
     feedback = told(0)
     feedback.hear(19, 120.0, 61.5, 61.0, own=True)
-    feedback.hear(0, 63.0, 63.0, 59.0, own=True)
+    assert feedback.hear(0, 63.0, 63.0, 59.0, own=True) is None
     assert feedback.remaining == 19
 
 

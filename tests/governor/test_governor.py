@@ -282,6 +282,19 @@ async def test_after_a_reset_one_probe_goes_and_a_full_window_opens_the_gate(clo
     assert 0 < gate.next_free() < 59.0
 
 
+async def test_an_answer_from_before_the_reset_is_not_somebody_elses_spending(clock: FakeClock) -> None:
+    """FAULTS Q07: two requests cross the Reset together, and the older one's answer comes last."""
+    gate = governor(clock, MINUTE, in_flight=8)
+    for left in range(19, 1, -1):
+        await send_now(gate, remaining(left, 40.0))
+    clock.advance(39.5)
+    before, after = await gate.admit(), await gate.admit()
+    clock.advance(1.0)
+    answer(gate, after, remaining(19, 60.0))
+    answer(gate, before, remaining(1, 0.0))
+    await spend(gate, 17)
+
+
 async def test_after_a_reset_of_a_sliding_window_only_what_came_back_is_used(clock: FakeClock) -> None:
     gate = governor(clock, Window(seconds=60, requests=3), in_flight=30)
     await send_now(gate, remaining(2, 60.0))
