@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 import os
+from itertools import accumulate
 
 import msgspec
 
 from harvester.config.schema import BudgetConfig
+from harvester.model import Window
 from harvester.sandbox.odata_server_data import KEYS
 from tests.simulation.truth import check_disk, finished, held
 from tests.simulation.world import World
@@ -40,8 +42,10 @@ async def play(world: World) -> None:
             page_size=size,
             resources=[_RESOURCE],
             walk="offset",
-            budget=BudgetConfig(in_flight=16),
+            # Where no limit is known the governor feels its way, with few requests open.
+            budget=BudgetConfig(in_flight=16, windows=(Window(seconds=1, requests=1000),)),
         )
+        world.think = 2.0
         report = await world.harvest(config)
         assert report.complete, report
         check_disk(world.machine)
@@ -50,8 +54,10 @@ async def play(world: World) -> None:
         missing = (before & _keys(simulator.truth(_RESOURCE))) - got
         assert not missing, f"{len(missing)} rows that lived throughout are missing, as {min(missing)}"
         walk = next(each for each in manifest.walks if each.id == "w00")
+        assert walk.pager == "offset", walk
         needed = math.ceil(rows / cap)
         world.figures["extra"] = walk.requests / needed - 1
+        world.figures["in_flight"] = _most_at_once(world)
         world.figures["mended"] = walk.seams_mended
         world.figures["requests"] = walk.requests
         if whole:
@@ -61,3 +67,9 @@ async def play(world: World) -> None:
 def _keys(lines: object) -> set[str]:
     decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
     return {bytes(decode(line)[KEYS[_RESOURCE]]).decode() for line in lines}  # type: ignore[attr-defined]
+
+
+def _most_at_once(world: World) -> int:
+    """Requests that the server was answering at the same time, at most."""
+    edges = sorted([(each.at, 1) for each in world.exchanges] + [(each.done, -1) for each in world.exchanges])
+    return max(accumulate(step for _, step in edges))
