@@ -44,6 +44,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     inquiry: Inquiry
     unasked: bool = False  # the provider has no words for it: nothing was sent
     refused: str = ""  # why the server did not answer; "" when it did
+    failed: bool = False  # that was a fault of the server (5xx), which need not be there another time
     status: int = 0  # of a refusal, where it is known
     allowed: int | None = None  # largest page, where the refusal names it
     selected: bool = False  # the request said which members it wants

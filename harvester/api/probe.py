@@ -39,7 +39,7 @@ from harvester.errors import (
     ProtocolError,
     RepeatError,
 )
-from harvester.events import Event, Probed
+from harvester.events import Event, Probed, Warned
 from harvester.planning.plan import Wanted
 from harvester.planning.profile import Finding, Profile
 from harvester.planning.strategy import Strategy, choose_strategy
@@ -199,6 +199,16 @@ def forget_surprises(
             name = item.resource.name
             if name in surprising and name not in foreseen and is_probed(each.setup.provider, item):
                 _book(config, each, ports).forget(item)
+
+
+def doubts_of(sources: Sequence[Source], ports: Ports) -> Iterator[Event]:
+    """A warning for each resource whose records may not be all, although no failure is met."""
+    for source in sources:
+        for blueprint in source.blueprints:
+            told = "; ".join(filter(None, (blueprint.gap, blueprint.doubt)))
+            if told:
+                message = f"{blueprint.resource.name} may lack records: {told}"
+                yield Warned(at=ports.clock.now(), source=source.name, message=message)
 
 
 async def _settled(

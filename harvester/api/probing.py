@@ -16,6 +16,7 @@ from harvester.contracts import Sink, Transport
 from harvester.engine.probe import first_values, interview
 from harvester.engine.source import Blueprint, Source
 from harvester.errors import HarvesterError
+from harvester.events import Event
 from harvester.model import Budget, Resource, Walk
 from harvester.planning.closing import closing_walk
 from harvester.planning.delta import delta_walks
@@ -51,8 +52,8 @@ class ProfileBook:
         return None if kept is None else Found(profile=kept[0], at=kept[1], asked=False)
 
     def keep(self, wanted: Wanted, found: Found) -> None:
-        """Raises ``StorageError``. What was found of an empty resource is nothing to keep."""
-        if found.profile.rows:
+        """Raises ``StorageError``. What was found of an empty resource, or in the middle of faults, is not kept."""
+        if found.profile.rows and not found.profile.faults:
             self._file(wanted).keep(found.profile, found.at)
 
     def forget(self, wanted: Wanted) -> None:
@@ -73,8 +74,7 @@ class Prober:
     """Asks one source, through its governor."""
 
     def __init__(self, source: Source, book: ProfileBook, ports: Ports, sink: Sink) -> None:
-        self._source, self._book, self._ports = source, book, ports
-        self._transport: Transport = source.connect(sink)
+        self._source, self._book, self._ports, self._sink = source, book, ports, sink
         self._values: dict[tuple[str, str], str | None] = {}  # one value of a parent's member
 
     async def probe(self, wanted: Wanted, *, refresh: bool = False) -> Found:
@@ -89,10 +89,19 @@ class Prober:
         if known is not None:
             return known
         walk = await self._walk(wanted)
-        replies = await interview(self._source, self._transport, walk, next_inquiry, self._ports.clock)
+        replies = await interview(self._source, self._connect, walk, next_inquiry, self._ports.clock)
         found = Found(profile=read_profile(replies), at=self._ports.clock.now(), asked=True)
         self._book.keep(wanted, found)
         return found
+
+    def _connect(self, listener: Sink) -> Transport:
+        """A way to the wire whose events *listener* hears before they are told on."""
+
+        def both(event: Event) -> None:
+            listener(event)
+            self._sink(event)
+
+        return self._source.connect(both)
 
     async def _walk(self, wanted: Wanted) -> Walk:
         """A walk of *wanted*; of those for the values of a parent, the one for any value."""
@@ -108,7 +117,8 @@ class Prober:
             holder = next(b.resource for b in self._source.blueprints if b.resource.name == parent.resource)
             walk = await self._walk(Wanted(resource=holder))
             pager = self._source.provider.pagers[walk.pager]
-            values = await first_values(self._source, self._transport, walk, pager.first(walk), parent.member)
+            transport = self._source.connect(self._sink)
+            values = await first_values(self._source, transport, walk, pager.first(walk), parent.member)
             self._values[place] = values[0] if values else None
         value = self._values[place]
         if value is None:

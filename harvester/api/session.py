@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from harvester.api.assembly import assemble, choose
 from harvester.api.discovery import discover
 from harvester.api.ports import Ports
-from harvester.api.probe import settle
+from harvester.api.probe import doubts_of, settle
 from harvester.config.schema import Config
 from harvester.contracts import Sink
 from harvester.engine.site import Site
@@ -100,6 +100,8 @@ async def open_session(
         )
         async with assemble(config, chosen, ports=ports, sink=publish) as ready:
             sources = await settle(config, chosen, ready, ports=ports, sink=publish, stop=site.stop)
+            for warning in doubts_of(sources, ports):  # a stream has no verdict to tell them in
+                publish(warning)
             failure: BaseException | None = None
             async with anyio.create_task_group() as tasks:
                 session = Session(sources, site, tasks)

@@ -4,35 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import anyio
 import msgspec
 from msgspec import Raw
 
-from harvester.contracts import Clock, Transport
+from harvester.contracts import Clock, Sink, Transport
 from harvester.decode.heads import HeadReader, PageHeads
 from harvester.engine.ask import open_page, send
 from harvester.engine.source import Source
-from harvester.errors import OriginRefused, PageTooLarge, ProtocolError, ResourceRefused
+from harvester.errors import GiveUpError, Locked, PageTooLarge, ResourceRefused, StorageError
+from harvester.events import Event, Repeated
 from harvester.inquiry import Inquiry, Link, Reply
 from harvester.model import Page, PageRequest, Response, Walk
 
 MOST = 6  # requests that a probe of one resource may cost
+
+_FAULT = ": status 5"  # in the reason of an event: neither a pause for the quota nor a broken connection
+
+Connect = Callable[[Sink], Transport]
+"""A way to the wire whose events go to the sink: ``Source.connect``, or one that listens as well."""
 
 Script = Callable[[Sequence[Reply]], Inquiry | None]
 """The next question, from the replies so far; None: enough is known."""
 
 
 async def interview(
-    source: Source, transport: Transport, walk: Walk, script: Script, clock: Clock, *, most: int = MOST
+    source: Source, connect: Connect, walk: Walk, script: Script, clock: Clock, *, most: int = MOST
 ) -> tuple[Reply, ...]:
     """Ask what *script* wants to know about the resource of *walk*, one question after another.
 
-    A question that the server refuses is answered too: by its refusal. The first one is not, because a resource that
-    cannot be had at all has no properties.
+    A question that the server refuses is answered too: by its refusal. So is one that it fails on (5xx): some servers
+    know no other answer to what they do not support, and asking again would cost many requests. The first question
+    is neither, because a resource that cannot be had at all has no properties.
+
+    Args:
+        connect: gives a transport whose events go to the sink.
 
     Raises:
         HarvesterError: as ``Transport.send``; also the refusal of the first question.
     """
     replies: list[Reply] = []
+    watch = _Watch()
+    transport = connect(watch.see)
     began = clock.monotonic()
     asked = 0
     if source.provider.questions is None:
@@ -44,15 +57,34 @@ async def interview(
             continue
         asked += 1
         at = clock.monotonic() - began
-        try:
-            response = await send(source, transport, walk, request)
-            page = open_page(source, walk, request, response)
-            replies.append(_reply(inquiry, walk, request, page, response, at))
-        except (ResourceRefused, PageTooLarge, ProtocolError, OriginRefused) as error:
-            if not replies:
+        with anyio.CancelScope() as scope:
+            watch.scope, watch.fault = (scope if replies else None), ""
+            try:
+                response = await send(source, transport, walk, request)
+                page = open_page(source, walk, request, response)
+                replies.append(_reply(inquiry, walk, request, page, response, at))
+            except (StorageError, Locked):
                 raise
-            replies.append(_refusal(inquiry, error, at))
+            except GiveUpError as error:
+                if not replies:
+                    raise
+                replies.append(_refusal(inquiry, error, at))
+        if watch.fault:
+            replies.append(Reply(inquiry=inquiry, refused=_reason(watch.fault), failed=True, at=at))
     return tuple(replies)
+
+
+class _Watch:
+    """Ends a question when the server fails on it, before it is asked again."""
+
+    def __init__(self) -> None:
+        self.scope: anyio.CancelScope | None = None  # of the question under way; None: it may be repeated
+        self.fault = ""  # the failure that ended it
+
+    def see(self, event: Event) -> None:
+        if self.scope is not None and isinstance(event, Repeated) and _FAULT in event.reason:
+            self.fault = event.reason
+            self.scope.cancel()
 
 
 async def first_values(
@@ -95,12 +127,16 @@ def _reply(inquiry: Inquiry, walk: Walk, request: PageRequest, page: Page, respo
     )
 
 
+def _reason(message: str) -> str:
+    """Without the URL in front: it names every option, and the reason perhaps the one that is to blame."""
+    _, told, reason = message.partition(": status ")
+    return f"status {reason}" if told else message
+
+
 def _refusal(inquiry: Inquiry, error: Exception, at: float) -> Reply:
-    # Without the URL in front: it names every option, and the reason perhaps the one that is to blame.
-    _, told, reason = str(error).partition(": status ")
     return Reply(
         inquiry=inquiry,
-        refused=f"status {reason}" if told else str(error),
+        refused=_reason(str(error)),
         status=error.status if isinstance(error, ResourceRefused) else 0,
         allowed=error.page_size if isinstance(error, PageTooLarge) else None,
         at=at,

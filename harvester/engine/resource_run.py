@@ -114,9 +114,13 @@ class ResourceRun:
             for commits in earlier.values():
                 self._requests += commits[-1].tally.requests
                 await self._in_thread(self._remember, shop, commits)
-            if not await self._crew.run(walks, shop, earlier, await self._sharing(shop)):
-                return self._conclude("interrupted", "stopped; run the same command again to go on")
-            reason, unasked = "", self._blueprint.doubt or self._doubt_of(walks)
+            unfiltered = ""
+            try:
+                if not await self._crew.run(walks, shop, earlier, await self._sharing(shop)):
+                    return self._conclude("interrupted", "stopped; run the same command again to go on")
+            except FilterIgnored as error:  # a delta that will not be one; gone on with, it would be the same again
+                unfiltered = str(error)
+            reason, unasked = "", unfiltered or self._blueprint.doubt or self._doubt_of(walks)
             for letter, following in zip(_CLOSING_ROUNDS, f"{_CLOSING_ROUNDS[1:]}-", strict=True):
                 full = [walk for walk in walks if walk.phase is Phase.FULL]
                 closing = [closed for walk in full if (closed := self._close(walk, letter)) is not None]

@@ -15,9 +15,14 @@ class Answers:
         self.replies = tuple(replies)
         self.first = replies[0]
         self.had = {reply.inquiry.name: reply for reply in replies if reply.answered}
-        self.refused = {reply.inquiry.name: reply.refused for reply in replies if reply.refused}
+        self.refused = {reply.inquiry.name: reply.refused for reply in replies if reply.refused and not reply.failed}
+        self.failed = {reply.inquiry.name: reply.refused for reply in replies if reply.failed}
         # The page of many records: the first try, or what was left of the question.
         self.large = self.had.get(dialogue.HUGE_PAGE) or self.had.get(dialogue.ALLOWED)
+
+    def why_not(self, question: str) -> str:
+        """Why nothing is known from *question*."""
+        return self.failed.get(question, "not asked")
 
     @property
     def huge(self) -> int | None:

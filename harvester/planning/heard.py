@@ -24,7 +24,7 @@ def filter_heard(answers: Answers) -> tuple[Heard, str]:
     since = answers.had.get(dialogue.SINCE)
     bound = when(since.inquiry.since or "") if since is not None else None
     if since is None or bound is None:
-        return Heard.UNKNOWN, "no question about it could be asked"
+        return Heard.UNKNOWN, answers.why_not(dialogue.SINCE)
     older = sum(1 for time in since.times if time is not None and (when(time) or bound) < bound)
     if older > _ODD * since.rows:
         return Heard.IGNORED, f"{older:,} of {since.rows:,} records are older than the bound asked for"
@@ -42,7 +42,7 @@ def orderby_heard(answers: Answers) -> tuple[Heard, str]:
         return (Heard.UNKNOWN if dialogue.blamed(reason) else Heard.REFUSED), reason
     newest = answers.had.get(dialogue.NEWEST)
     if newest is None:
-        return Heard.UNKNOWN, "not asked"
+        return Heard.UNKNOWN, answers.why_not(dialogue.NEWEST)
     if len({when(time) for time in newest.times if time is not None}) > 1:
         if not dialogue.falls(newest.times):
             return Heard.IGNORED, f"{newest.rows:,} records were asked for newest first and came otherwise"
@@ -81,7 +81,7 @@ def skip_heard(answers: Answers) -> tuple[Heard, str]:
     if reason := answers.refused.get(dialogue.WHOLE_PAGE):
         return (Heard.REFUSED if dialogue.blamed(reason) == "skip" else Heard.UNKNOWN), reason
     if whole is None or not whole.skipped or not whole.keys or len(first.keys) < 2:
-        return Heard.UNKNOWN, "not asked"
+        return Heard.UNKNOWN, answers.why_not(dialogue.WHOLE_PAGE)
     if whole.keys[0] == first.keys[1]:
         return Heard.HONOURED, "the first record was left out, as asked for"
     if whole.keys[0] == first.keys[0]:

@@ -47,7 +47,7 @@ def cap_of(answers: Answers) -> tuple[int | None, str]:
     """Records at which pages end, whatever is asked for (FAULTS P16); None: none was met."""
     large = answers.large
     if large is None:
-        return None, answers.refused.get(dialogue.HUGE_PAGE, "not asked")
+        return None, answers.refused.get(dialogue.HUGE_PAGE) or answers.why_not(dialogue.HUGE_PAGE)
     asked = large.inquiry.size
     if asked is None:
         return None, "no size can be asked for"
@@ -83,7 +83,7 @@ def link_led(answers: Answers) -> tuple[bool | None, float | None, str]:
         return False, None, reason
     following = answers.had.get(dialogue.NEXT)
     if following is None:
-        return None, None, "no link was followed"
+        return None, None, answers.failed.get(dialogue.NEXT, "no link was followed")
     old = {key for key in answers.first.keys if key is not None}
     fresh = sum(1 for key in following.keys if key is not None and key not in old)
     age = following.at - answers.first.at

@@ -73,4 +73,5 @@ class Profile(Struct, frozen=True, kw_only=True):
     skip: Heard = Heard.UNKNOWN
     select: Heard = Heard.UNKNOWN
     page_size: int | None = None  # largest sensible: by cap, bytes and speed; None: unknown
+    faults: bool = False  # the server failed on a question, which another time it may answer
     findings: tuple[Finding, ...] = ()

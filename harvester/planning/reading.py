@@ -55,6 +55,7 @@ def read_profile(replies: Sequence[Reply]) -> Profile:
         skip=skip,
         select=select,
         page_size=page_size,
+        faults=any(reply.failed for reply in replies),
         findings=(
             Finding("page cap", "none found" if cap is None else f"{cap:,} records", cap_seen),
             Finding("$count", count.value if records is None else f"{count.value}: {records:,}", count_seen),

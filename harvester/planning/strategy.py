@@ -137,6 +137,8 @@ def _beside_offsets(
         return KEYSET, f"next links hold {held}, which shifts; it filters and sorts, so values can be followed{why}"
     if ordered and counted:
         return OFFSET, f"next links hold {held}; sorted by key, pages share a record, so that every shift is seen"
+    if profile.orderby is Heard.UNKNOWN:
+        return CHAIN, f"next links hold {held}, and whether it sorts as asked is not known"
     why = "nothing safer can be done here" if ordered else "it does not sort as asked"
     return CHAIN, f"next links hold {held}, and {why}"
 

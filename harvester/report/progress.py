@@ -15,6 +15,7 @@ from harvester.events import (
     Counted,
     Event,
     PageFetched,
+    Probed,
     Quarantined,
     Repeated,
     ResourceFinished,
@@ -125,6 +126,9 @@ class Board:
                 return self._farewell(event)
             case SourceFailed():
                 return safe(f"{event.source} failed: {event.reason}", "red")
+            case Probed() if event.requests or event.doubt:
+                doubt = f"; in doubt: {event.doubt}" if event.doubt else ""
+                return safe(f"{event.source} {event.resource}: {event.walk}: {event.reason}{doubt}")
             case Warned():
                 return safe(f"warning: {event.source}: {event.message}", "yellow")
         return None

@@ -251,6 +251,8 @@ def _read(server: Oddities, ask: Ask) -> _Query:
             raise _Refusal(400, f"The query option {name} is not known")
         if name.removeprefix("$") in server.refuses:
             raise _Refusal(400, f"The query option {name} is not supported")
+        if name.removeprefix("$") in server.fails:
+            raise _Refusal(500, "Object reference not set to an instance of an object")
     heard = {name: value for name, value in query.items() if name.removeprefix("$") not in server.ignores}
     top = whole_number("$top", heard["$top"]) if "$top" in heard else None
     if server.top_max is not None and top is not None and top > server.top_max:

@@ -25,6 +25,7 @@ WORDS = (
     *(f"order-{each}" for each in get_args(Order)),
     "ignores-<option>",
     "refuses-<option>",
+    "fails-<option>",
     "cap-<records>",
     "top-max-<records>",
     "top-ends",
@@ -49,6 +50,7 @@ class Oddities(Struct, frozen=True, kw_only=True):
     count_wrong: bool = False  # ``@odata.count`` tells seven more
     ignores: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()
+    fails: frozenset[str] = frozenset()  # with status 500
     churn: int | None = None  # at every so-many-th page a row comes or goes
     quota: tuple[Dialect, int] | None = None  # how it is told, and the requests of a minute
 
@@ -56,7 +58,7 @@ class Oddities(Struct, frozen=True, kw_only=True):
 def parse(text: str) -> Oddities:
     """Read words with commas between them. Raises ``ValueError`` that names the first one not known."""
     found: dict[str, object] = {}
-    ignores, refuses = set[str](), set[str]()
+    options: dict[str, set[str]] = {"ignores": set(), "refuses": set(), "fails": set()}
     for word in text.split(","):
         kind, _, value = word.partition("-")
         numbered = _NUMBERED.fullmatch(word)
@@ -68,8 +70,9 @@ def parse(text: str) -> Oddities:
             found[word.replace("-", "_")] = True
         elif (kind == "links" and value in get_args(Links)) or (kind == "order" and value in get_args(Order)):
             found[kind] = value
-        elif kind in {"ignores", "refuses"} and value in OPTIONS:
-            (ignores if kind == "ignores" else refuses).add(value)
+        elif kind in options and value in OPTIONS:
+            options[kind].add(value)
         elif word != "plain":
             raise ValueError(f"no oddity {word!a}; there are {', '.join(WORDS)}; options are {', '.join(OPTIONS)}")
-    return Oddities(ignores=frozenset(ignores), refuses=frozenset(refuses), **found)  # type: ignore[arg-type]
+    found |= {name: frozenset(values) for name, values in options.items()}
+    return Oddities(**found)  # type: ignore[arg-type]

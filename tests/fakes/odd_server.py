@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 
+import anyio
 from msgspec import structs
 
 from harvester.contracts import Sink
 from harvester.engine.probe import interview
 from harvester.engine.source import Source
+from harvester.events import Repeated
 from harvester.inquiry import Reply
 from harvester.model import Headers, Request, Resource, Response, Walk
 from harvester.planning.dialogue import next_inquiry
@@ -59,6 +61,7 @@ class OddServer:
         )
 
     def connect(self, sink: Sink) -> OddServer:
+        self._sink = sink
         return self
 
     async def send(self, request: Request) -> Response:
@@ -70,6 +73,13 @@ class OddServer:
             headers={name.lower(): value for name, value in request.headers} | {"authorization": f"Bearer {TOKEN}"},
         )
         self.clock.advance(0.1)
+        if reply.status >= 500:
+            self._sink(
+                Repeated(
+                    at=self.clock.now(), source="odd", reason=f"GET x: status {reply.status}", attempt=1, seconds=1
+                )
+            )
+            await anyio.sleep_forever()  # as long as it takes to be asked again
         response = Response(
             status=reply.status,
             headers=Headers(reply.headers),
@@ -87,7 +97,7 @@ class OddServer:
     async def replies(self, resource: Resource | None = None) -> tuple[Reply, ...]:
         resource = resource or self.provider.describe("Property")
         walk = Walk(id="w00", resource=resource, pager=self.provider.full)
-        return await interview(self.source, self, walk, next_inquiry, self.clock)
+        return await interview(self.source, self.connect, walk, next_inquiry, self.clock)
 
     async def probe(self, resource: Resource | None = None) -> Profile:
         return read_profile(await self.replies(resource))

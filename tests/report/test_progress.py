@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from harvester.events import Quarantined, Repeated, SourceFailed, Warned, WindowUse
+from harvester.events import Probed, Quarantined, Repeated, SourceFailed, Warned, WindowUse
 from harvester.report.progress import Board, Progress
 from tests.fakes import happenings as h
 from tests.fakes.clock import FakeClock
@@ -155,3 +155,17 @@ def test_the_live_display_clears_its_lines_and_keeps_what_was_left_behind() -> N
         progress(h.started())
         progress(h.finished())
     assert "ims Property: 100 records, complete" in stream.getvalue()
+
+
+def test_what_a_probe_has_found_is_left_behind_as_a_line_if_it_was_asked_or_leaves_a_doubt() -> None:
+    board = Board(FakeClock())
+
+    def told(requests: int, doubt: str) -> str:
+        event = Probed(
+            at=h.START, source="north", resource="Office", walk="chain", reason="why", doubt=doubt, requests=requests
+        )
+        return str(board.fold(event) or "")
+
+    assert told(6, "") == "north Office: chain: why"
+    assert told(0, "nobody knows") == "north Office: chain: why; in doubt: nobody knows"
+    assert told(0, "") == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -11,6 +12,7 @@ import pytest
 from harvester.sandbox import oddities
 from harvester.sandbox.client_config import config_toml
 from harvester.sandbox.exchange import Reply, Sandbox
+from harvester.sandbox.faults import parse_rules
 from harvester.sandbox.registry import spoken_to_by
 from harvester.sandbox.settings import Settings
 from tests.fakes.clock import FakeClock
@@ -105,6 +107,14 @@ async def test_churn_comes_and_goes_with_pages_but_not_with_counts() -> None:
         await ask(served, "churn-3")
     after = truth(served)
     assert len(set(before) ^ set(after)) == 2
+
+
+async def test_the_faults_of_data_reach_its_rows() -> None:
+    served = sandbox()
+    served.faults.replace(parse_rules(b'[{"match": {"provider": "odata_server"}, "fault": "ties:40"}]'))
+    body = await ask(served, "plain", "$select=ListingKey,ModificationTimestamp")
+    times = Counter(row["ModificationTimestamp"] for row in body["value"])
+    assert max(times.values()) >= 40
 
 
 async def test_a_stranger_gets_nothing_and_a_wrong_word_lists_the_right_ones() -> None:
