@@ -323,7 +323,8 @@ def _earlier_values(last: Manifest | None) -> list[str] | None:
     """The parent's values as the last finished run walked them; None: no run tells."""
     if last is None:
         return None
-    return [walk.value for walk in last.walks if walk.phase == "full" and walk.value is not None]
+    # Once each: a walk may have been cut into parts.
+    return list(dict.fromkeys(walk.value for walk in last.walks if walk.phase == "full" and walk.value is not None))
 
 
 def _finished(config: Config, source: str, dirname: str, ports: Ports) -> list[Manifest]:

@@ -16,7 +16,7 @@ from harvester.engine.site import Site
 from harvester.engine.source import Source
 from harvester.engine.worker import Position, WalkWorker, resume
 from harvester.engine.workshop import Workshop
-from harvester.errors import HarvesterError
+from harvester.errors import HarvesterError, ResourceRefused
 from harvester.events import Event, PageFetched
 from harvester.model import Walk
 from harvester.store.commits import Commit, CommitLog, Tally
@@ -31,6 +31,7 @@ class Crew:
         self.positions: dict[str, Position] = {}
         self.logs: dict[str, CommitLog] = {}
         self.workers: dict[str, WalkWorker] = {}  # under way
+        self._unasked: dict[str, str] = {}  # parts that the server does not let be asked for, and what it says
         self._begun: dict[str, tuple[Commit, ...]] = {}  # commits of this attempt that a walk begins with
 
     async def run(
@@ -99,6 +100,9 @@ class Crew:
         try:
             return await worker.run()
         except HarvesterError as error:
+            if walk.undated and isinstance(error, ResourceRefused):
+                self._unasked[walk.id] = str(error)  # the windows go on; the run is not complete without it
+                return True
             other = instead_of(self._source.provider, walk, error)
             if other is None:
                 raise
@@ -138,10 +142,13 @@ class Crew:
         )
         self._begun[walk.id] = (commit,)
 
-    async def move_end(self, walk: Walk, shop: Workshop, commits: tuple[Commit, ...]) -> None:
-        """Make an earlier end of *walk*, which stands where *commits* say, durable."""
+    async def move_end(self, walk: Walk, shop: Workshop, commits: tuple[Commit, ...], *, anchor: str | None) -> None:
+        """Make an earlier end of *walk*, which stands where *commits* say, durable.
+
+        *anchor*: of its parts, for a walk that had no commit of its own.
+        """
         if not commits:
-            await self.found(walk, shop, anchor=None, expected=None)
+            await self.found(walk, shop, anchor=anchor, expected=None)
             return
         last = commits[-1]
         commit = await self._append(
@@ -171,6 +178,8 @@ class Crew:
 
     def gaps(self, roots: Sequence[Walk]) -> str:
         """What the parts of *roots* leave out or read twice, in words; "": they are exactly the whole."""
+        for told in self._unasked.values():
+            return f"the records without a modification time cannot be asked for: {told}; choose another walk"
         for root in roots:
             family = self.family(root.id)
             if len(family) > 1 and (found := gap(family, self.anchor(root.id))):

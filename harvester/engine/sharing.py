@@ -21,7 +21,7 @@ from harvester.engine.parts import ending_at, lower, mend, part_id, root_of, upp
 from harvester.engine.source import Cutting
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.workshop import Workshop
-from harvester.errors import ProtocolError, ResourceRefused
+from harvester.errors import ProtocolError, RepeatError, ResourceRefused
 from harvester.model import Head, PageRequest, Phase, Walk
 from harvester.store.commits import Commit
 from harvester.store.splits import Splits
@@ -60,9 +60,11 @@ class Sharing:
             return (root,) if root.id in earlier else await self._cut_at_once(root)
         walks = (root, *others)
         mended = mend(walks)
+        anchors = (earlier[walk.id][-1].anchor for walk in others)
+        anchor = min((each for each in anchors if each is not None), default=None)
         for old, new in zip(walks, mended, strict=True):
             if new != old:
-                await self._crew.move_end(new, self._shop, earlier.get(new.id, ()))
+                await self._crew.move_end(new, self._shop, earlier.get(new.id, ()), anchor=anchor)
         return mended
 
     async def _cut_at_once(self, root: Walk) -> tuple[Walk, ...]:
@@ -201,7 +203,7 @@ class Sharing:
             return None
         try:
             page = await ask(shop.source, shop.transport, walk, request)
-        except (ResourceRefused, ProtocolError):
+        except (ResourceRefused, ProtocolError, RepeatError):
             return None  # a hint that is not had: the walk stays whole
         read = HeadReader(walk.resource).read
         return next((value for record in page.records if (value := self._value(read(record))) is not None), None)

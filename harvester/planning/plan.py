@@ -73,6 +73,9 @@ def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None,
         known = ", ".join(sorted(provider.pagers))
         raise ConfigError(f"{provider.name} has no walk {pager!r}; it has {known}.", path="walk")
     reason = _first_sentence(type(provider.pagers[pager]).__doc__)
+    if pager in provider.cuts:
+        parts = "windows of the modification time" if provider.cuts[pager].by_time else "ranges of the key"
+        reason += f" Cut into {parts}, as many side by side as the quota can feed."
     scopes: Sequence[str | None] = values if values is not None else (None,)
     return tuple(
         Walk(

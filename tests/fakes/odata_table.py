@@ -37,23 +37,29 @@ class OdataTable:
         self.asked: list[dict[str, str]] = []
 
     def answer(self, request: PageRequest) -> Page:
-        query = dict(parse_qsl(request.url.partition("?")[2], keep_blank_values=True))
+        response = Response(status=200, headers=Headers(), body=self.body(request.url), url=_BASE + request.url)
+        return ODataEnvelope().open(response, request, Walk(id="w00", resource=_ANY, pager=""))
+
+    def body(self, url: str) -> bytes:
+        """The answer to *url* as it goes over the wire."""
+        query = dict(parse_qsl(url.partition("?")[2], keep_blank_values=True))
         self.asked.append(query)
         for name in self.ignore:
             query.pop(name, None)
         rows = [row for row in self.rows if self._meets(row, query.get("$filter", ""))]
         for term in reversed(query.get("$orderby", "").split(",")):
-            if member := term.removesuffix(" asc"):
-                rows.sort(key=lambda row, name=member: self._rank(row.get(name)))  # type: ignore[misc]
+            if member := term.removesuffix(" asc").removesuffix(" desc"):
+                rows.sort(
+                    key=lambda row, name=member: self._rank(row.get(name)),  # type: ignore[misc]
+                    reverse=term.endswith(" desc"),
+                )
         start = int(query.get("$skip", "0"))
         size = min(int(query.get("$top", "1000")), self.cap)
         page = rows[start : start + size]
         document: dict[str, object] = {"value": page[: self.short(len(page))]}
         if query.get("$count") == "true":
             document["@odata.count"] = self.count(len(rows), len(page))
-        body = json.dumps(document).encode()
-        response = Response(status=200, headers=Headers(), body=body, url=_BASE + request.url)
-        return ODataEnvelope().open(response, request, Walk(id="w00", resource=_ANY, pager=""))
+        return json.dumps(document).encode()
 
     def _rank(self, value: str | int | None) -> tuple[bool, str | int]:
         return (value is not None, value or "") if self.nulls_first else (value is None, value or "")

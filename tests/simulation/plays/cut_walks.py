@@ -43,12 +43,14 @@ async def play(world: World) -> None:
             changes = Changes(world, served, share=0.6)
             dying = chance.random() < 0.5
             before = crashes
-            while not await attempt(
-                world, config, changes, chance if dying and crashes < before + _MOST else None, mode="full"
-            ):
+            while dying and crashes < before + _MOST:
+                if await attempt(world, config, changes, chance, mode="full"):
+                    break
                 crashes += 1
                 check_disk(world.machine)
                 await world.machine.clock.sleep(chance.uniform(0, 30))
+            else:
+                assert await attempt(world, config, changes, None, mode="full"), "it is not complete"
             check_disk(world.machine)
             check_complete(world.machine, sandbox.simulator(served), changed=changes.any)
             runs = finished(world.machine).values()
