@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from harvester.governor.account import LONGEST, Account
 from harvester.governor.signals import DIALECTS, any_signal
+from harvester.governor.signals.dated import dated
 from harvester.model import Budget, Headers, RateSignal, Response, Window
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -76,7 +77,8 @@ def check(signal: RateSignal) -> None:
 def play(seed: int) -> None:
     """One credential's day: twenty answers, read in every dialect; the account hears what an unknown server says."""
     chance = random.Random(seed)
-    account = Account(Budget(windows=(Window(seconds=60, requests=20), Window(seconds=3600, bytes=10_000))))
+    windows = (Window(seconds=20, requests=5), Window(seconds=60, requests=20), Window(seconds=3600, bytes=10_000))
+    account = Account(Budget(windows=windows))
     now = 0.0
     for number in range(20):
         now += chance.expovariate(0.1)
@@ -85,7 +87,7 @@ def play(seed: int) -> None:
         response = answer(chance)
         for dialect in DIALECTS.values():
             check(dialect.read(response, NOW))
-        signal = any_signal(response, NOW)
+        signal = dated(any_signal)(response, NOW)
         check(signal)
         for window in signal.windows:
             account.hear(window, now)

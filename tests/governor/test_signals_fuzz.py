@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from harvester.contracts import SignalReader
 from harvester.governor.account import Account
 from harvester.governor.signals import DIALECTS, any_signal, read_retry_after
+from harvester.governor.signals.dated import dated
 from harvester.model import Budget, Headers, RateSignal, Response, Window
 from tests.governor import fuzz
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-READERS = (any_signal, *(dialect.read for dialect in DIALECTS.values()))
+READERS = (any_signal, dated(any_signal), *(dialect.read for dialect in DIALECTS.values()))
 
 NAMES = st.sampled_from(
     [
