@@ -127,7 +127,7 @@ class _TokenAuth:
         self._transport = transport
         self._clock = clock
         self._keeper = keeper
-        self._refused = ""  # a token that the server did not take
+        self._refused: GrantedToken | None = None  # one that the server did not take
         self._held: _Held | None = None
         self._issues = 0
         self._flight = SingleFlight()
@@ -164,7 +164,7 @@ class _TokenAuth:
     async def renew(self, mark: str) -> bool:
         """Late refusals of an older token find a newer one here and cause no request (FAULTS A05)."""
         if self._held is not None and mark == self._mark():
-            self._refused = self._held.granted.value
+            self._refused = self._held.granted
             self._held = None
         await self.prepare()
         return True
@@ -221,7 +221,7 @@ class _TokenAuth:
         if self._keeper is None:
             return False
         found = recalled(self._keeper.recall(), self._clock.now())
-        if found is None or found.granted.value == self._refused:
+        if found is None or (self._refused is not None and found.granted.value == self._refused.value):
             return False
         earlier, began = self._held, self._clock.monotonic() - found.age
         self._held = _Held(found.granted, f"kept {found.mark}", issued=began, used=began)

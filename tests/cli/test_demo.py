@@ -135,7 +135,7 @@ def test_plan_tells_walks_reasons_requests_and_time(demo: tuple[Path, object]) -
     config = demo[0] / "_harvester" / "demo.toml"
     assert invoke(["plan", "-c", str(config), "--offline", "--out", str(demo[0])], shown.context) == 0
     text = shown.stdout.getvalue()
-    assert "why this walk" in text
+    assert "snapshot: One answer is the whole set" in text
     assert re.search(r"in all \d+ requests, [\d.]+ .?B, about", text)
     machine = on_disk()
     assert invoke(["plan", "-c", str(config), "--offline", "--source", "ims", "--json"], machine.context) == 0
