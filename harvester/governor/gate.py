@@ -21,6 +21,9 @@ UNTIMED = 60.0
 _MOVING = 30.0
 """Seconds after the first Reset of a quota of bytes in which a sliding one gives room again by our own log."""
 
+_MOVING = 30.0
+"""Seconds after the first Reset of a quota of bytes in which a sliding one gives room again by our own log."""
+
 
 class Gate:
     """A limit of requests or of bytes over a period, declared by the budget or told by the server."""
@@ -243,6 +246,10 @@ class Gate:
             return 0.0
         if open_requests:
             return math.inf
+        if self.unit == "bytes" and self.kind != "fixed":
+            # The Reset of a sliding window gives back the oldest answer only, which may be less than a page needs.
+            late = told.reset_at + GUARD + _MOVING - now
+            return own if self.kind == "sliding" else min(own, max(0.0, late))
         if self.unit == "bytes" and self.kind != "fixed":
             # The Reset of a sliding window gives back the oldest answer only, which may be less than a page needs.
             late = told.reset_at + GUARD + _MOVING - now

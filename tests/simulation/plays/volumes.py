@@ -47,8 +47,9 @@ async def play(world: World) -> None:
         entries = world.requests("spark_reso")
         over = [entry for entry in entries if entry.over]
         assert not over, f"{len(over)} requests above {over[0].over}, the first at {over[0].at} s"
-        world.figures["of the bytes"] = least_used(entries, limit)
-        assert world.figures["of the bytes"] >= _LEAST
+        world.figures["of the bytes"] = used = least_used(entries, limit)
+        # Up to two pages cannot be used at the end of an hour, and of these servers' pages some hold few hours.
+        assert used >= min(_LEAST, 1 - 2.5 * max(entry.bytes for entry in entries) / limit)
 
 
 def least_used(entries: list[Entry], limit: int) -> float:
