@@ -33,6 +33,7 @@ class KeyListing:
     times: bool = True  # together with the modification time; False: the contract names the key alone
     whole: bool = False  # there is no narrower form than the records themselves
     select: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by resource, where not its identity members
+    elsewhere: frozenset[str] = frozenset()  # resources whose records, when they are listed no more, are in another one
 
 
 @dataclass(frozen=True, kw_only=True)

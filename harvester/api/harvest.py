@@ -28,7 +28,7 @@ from harvester.store import layout
 from harvester.store.prepare import prepare_output
 from harvester.store.shards import Compression
 
-MODES = ("auto", "full", "delta")
+MODES = ("auto", "full", "delta", "sweep")
 
 
 async def run(
@@ -42,13 +42,15 @@ async def run(
     stop: anyio.Event | None = None,
     restart: bool = False,
     prove: bool | None = None,
+    allow_purge: bool = False,
     ports: Ports | None = None,
 ) -> Report:
     """Harvest every configured resource into ``config.out``, going on with what an earlier attempt left.
 
     Args:
         mode: ``full`` reads everything, ``delta`` what changed since the last complete harvest, ``auto`` the latter
-            where there is one. An unfinished harvest is finished first, as it was begun.
+            where there is one; ``sweep`` lists all keys, fetches what differs and writes tombstones for what has gone.
+            An unfinished harvest is finished first, as it was begun.
         sink: receives every event as it happens.
         sources, resources: names to restrict the run to; (): all that are configured.
         deadline: seconds after which the run stops, resumable, with exit status 75; None: ``config.deadline``.
@@ -56,6 +58,7 @@ async def run(
         restart: give up unfinished runs and begin anew.
         prove: list the keys of every resource once it has been read, and fetch what is missing or different; None:
             ``config.prove``. It reads everything, also where a delta would do. A run that was begun so is finished so.
+        allow_purge: a sweep may take any share of the keys for deleted; else a fifth of a resource's at most.
         ports: the outside world; None: the real one.
     Returns:
         What became of each resource. A failed resource is in the report; it does not raise.
@@ -66,9 +69,9 @@ async def run(
     if mode not in MODES:
         raise ArgumentError(f"there is no mode {mode!r}; there is {', '.join(MODES)}")
     proving = config.prove if prove is None else prove
-    if proving and mode == "delta":
+    if prove and mode in {"delta", "sweep"}:
         raise ArgumentError("only a full harvest can be proven: leave prove out, or choose mode full")
-    if proving:
+    if proving and mode == "auto":
         mode = "full"
     ports = ports or Ports()
     discovery = await discover(config, sources, ports=ports)
@@ -116,6 +119,7 @@ async def run(
             stop=stop,
             keys_on_disk=ports.keeps_state,
             mode=mode,
+            most_gone=1.0 if allow_purge else Site.most_gone,
             prove=proving,
         )
         async with assemble(config, chosen, ports=ports, sink=publish) as ready:

@@ -26,6 +26,8 @@ class Choices(Struct, frozen=True, kw_only=True):
     sources: Sequence[str] = ()  # (): all
     resources: Sequence[str] = ()  # (): all
     restart: bool = False  # give up an unfinished run instead of going on with it
+    prove: bool | None = None  # None: as configured
+    allow_purge: bool = False
 
 
 async def harvest(
@@ -67,6 +69,8 @@ async def harvest(
             deadline=config.deadline,
             stop=stop,
             restart=choices.restart,
+            prove=choices.prove,
+            allow_purge=choices.allow_purge,
         )
     status = status_of(report.exit_status)
     if display.failure is not None:

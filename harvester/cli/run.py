@@ -16,12 +16,13 @@ async def run(
     config: Annotated[Path | None, Parameter(alias="-c")] = None,
     source: list[str] | None = None,
     resource: list[str] | None = None,
-    mode: Literal["auto", "full", "delta"] = "auto",
+    mode: Literal["auto", "full", "delta", "sweep"] = "auto",
     out: str | None = None,
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
     deadline: str | None = None,
     max_wait: str | None = None,
     prove: bool = False,
+    allow_purge: bool = False,
     restart: bool = False,
     json: bool = False,
     debug: bool = False,
@@ -58,7 +59,8 @@ async def run(
         only this resource; can be given several times.
     mode
         full reads everything; delta what changed since the last complete harvest; auto (the default) chooses delta
-        where there is one. An unfinished harvest is finished first, as it was begun.
+        where there is one; sweep lists all keys of what a complete harvest holds, fetches what differs, and writes
+        tombstones for what has gone. An unfinished harvest is finished first, as it was begun.
     out
         the output directory, over the one in the configuration.
     set_
@@ -69,6 +71,8 @@ async def run(
         wait at most so long for quota; where it takes longer, end with status 75 and say when to come back.
     prove
         when a resource has been read, list all its keys and fetch what is missing or different until nothing is.
+    allow_purge
+        a sweep may take more than a fifth of a resource's records for deleted.
     restart
         begin again instead of going on with an unfinished run.
     json
@@ -83,8 +87,13 @@ async def run(
         overrides.append(f"deadline={deadline}")
     if max_wait is not None:
         overrides.append(f"max_wait={max_wait}")
-    if prove:
-        overrides.append("prove=true")
     settings = context.api.load_config(as_path(config), overrides=overrides, ports=context.ports)
-    choices = Choices(mode=mode, sources=tuple(source or ()), resources=tuple(resource or ()), restart=restart)
+    choices = Choices(
+        mode=mode,
+        sources=tuple(source or ()),
+        resources=tuple(resource or ()),
+        restart=restart,
+        prove=prove or None,
+        allow_purge=allow_purge,
+    )
     return await harvest(context, settings, choices, as_json=json)

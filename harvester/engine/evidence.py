@@ -73,9 +73,12 @@ class Evidence:
 
     async def claim(self, walks: Sequence[Walk], shop: Workshop) -> bool:
         """Ask the provider's count again: ``claimed`` is the lesser of the first and this one. True: asked to stop."""
-        before = _total([self._crew.positions[walk.id].expected for walk in walks])
         self.count_after = None
-        question = shop.count if before is not None else self._doubt(walks)
+        if self.mode is Phase.SWEEP:  # nothing was read before that could have told it
+            before, question = None, shop.count
+        else:
+            before = _total([self._crew.positions[walk.id].expected for walk in walks])
+            question = shop.count if before is not None else self._doubt(walks)
         if question is not None:
             asked: list[int | None] = []
             for walk in walks:
@@ -85,7 +88,9 @@ class Evidence:
                     return True
                 asked.append(number)
             self.count_after = _total(asked)
-        self._in_doubt = before is None and question is not None and self.count_after is None
+        self._in_doubt = (
+            self.mode is not Phase.SWEEP and before is None and question is not None and self.count_after is None
+        )
         self.claimed = min((number for number in (before, self.count_after) if number is not None), default=0)
         return False
 
@@ -141,7 +146,7 @@ class Evidence:
             key=self.resource.key,
             modified=self.resource.modified,
             quarantined=self._crew.total("quarantined"),
-            tombstones=0,
+            tombstones=sum(entry.rows for entry in shards if data_kind(entry.path) == ShardKind.DELETED),
             walks=tuple(self._walk(name, walk) for name, walk in sorted(self._crew.walks.items())),
             splits=self._sketches.splits() if self.resource.key else (),
             gaps=(self._gaps or (Gap(cause=reason, missing=self._missing),)) if reason else (),

@@ -22,6 +22,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+from harvester.engine.burial import LETTER, bury
 from harvester.engine.crew import Crew
 from harvester.engine.evidence import Evidence
 from harvester.engine.holdings import Holdings
@@ -35,20 +36,23 @@ from harvester.engine.workshop import Workshop
 from harvester.errors import GiveUpError, Locked, StorageError
 from harvester.events import Compared
 from harvester.model import Walk
+from harvester.provider import Repair
 from harvester.store.commits import Commit
 from harvester.store.key_table import KeyTable
 from harvester.store.keys import parts_of
-from harvester.store.listing import Difference, compare_keys, load_listing, still_wanted, text_of
+from harvester.store.listing import Difference, compare_keys, gone_keys, load_listing, still_wanted, text_of
 from harvester.store.manifest import Gap, KeyDigest, SweepEvidence
 
 T = TypeVar("T")
 
 _LISTINGS = "stu"  # first letters of the ids of walks that list, one a round
 _REPAIRS = "pqr"  # and of those that read again what the listing of the round shows to be missing
+_CONFIRMS = "g"  # of those that ask for keys which are held and not listed, before they are taken for deleted
+_SECOND = "v"  # of a listing that confirms it where records cannot be asked for
 _SAMPLES = 8  # keys asked for of those that are held and not listed
 _WALKS_AT_A_TIME = 64
-LISTINGS = frozenset(_LISTINGS)
-LETTERS = frozenset(_LISTINGS + _REPAIRS)
+LISTINGS = frozenset(_LISTINGS + _SECOND)
+LETTERS = frozenset(_LISTINGS + _REPAIRS + _CONFIRMS + _SECOND + LETTER)
 
 
 class _Stopped(Exception):
@@ -68,14 +72,19 @@ async def prove(
     walks: Sequence[Walk],
     shop: Workshop,
     earlier: dict[str, tuple[Commit, ...]],
+    *,
+    whole: int | None = None,
+    purge: float | None = None,
 ) -> Proven | None:
     """List, compare and read again, a few rounds at most; None: asked to stop.
 
     Every walk of it is committed like any other, so that a run that was broken off in the middle goes on there.
 
     Args:
-        walks: the full walks of the run; they and the closing delta have ended.
+        walks: the full walks; in a full run they and the closing delta have ended.
         earlier: what attempts before this one have committed.
+        whole: requests that reading everything takes; None: as many as this run has made for it.
+        purge: write tombstones for what has gone, if that is no larger share of what is held; None: write none.
     Raises:
         HarvesterError: a walk failed in a way that another attempt may mend.
     """
@@ -85,7 +94,8 @@ async def prove(
         return Proven(evidence=None)
     with ExitStack() as tables:
         try:
-            return await _Proof(source, blueprint.reconcile, crew, evidence, holdings).run(walks, shop, earlier, tables)
+            proof = _Proof(source, blueprint.reconcile, crew, evidence, holdings, whole=whole, purge=purge)
+            return await proof.run(walks, shop, earlier, tables)
         except _Stopped:
             return None
 
@@ -94,10 +104,20 @@ class _Proof:
     """The rounds of one run's proof."""
 
     def __init__(
-        self, source: Source, reconcile: Reconcile, crew: Crew, evidence: Evidence, holdings: Holdings
+        self,
+        source: Source,
+        reconcile: Reconcile,
+        crew: Crew,
+        evidence: Evidence,
+        holdings: Holdings,
+        *,
+        whole: int | None,
+        purge: float | None,
     ) -> None:
         self._source, self._reconcile = source, reconcile
         self._crew, self._evidence, self._holdings = crew, evidence, holdings
+        full = sum(position.tally.requests for name, position in crew.positions.items() if name.startswith("w"))
+        self._whole, self._purge = full if whole is None else whole, purge
         self._tried: set[str] = set()  # fetchers
         self._first: Difference | None = None  # of the first round
         self._refetched = 0
@@ -135,7 +155,8 @@ class _Proof:
             last = self._table(tables, f"left-{letter}")
             missing = await self._repair(walks, wanted, last, repair, shop, earlier)
             if not doubt and not missing:
-                return self._proven(difference, rounds=number, times=times)
+                held_back = await self._bury(walks, listed, shop, earlier, tables)
+                return self._proven(difference, rounds=number, times=times, reason=held_back)
             before, left = listed if shaky else None, last if left is not None or not doubt else None
             if number == len(_LISTINGS):
                 reason = doubt or f"{missing:,} records are listed and cannot be read"
@@ -220,7 +241,7 @@ class _Proof:
         alive = await self._ask(shop, partial(suspicion.alive, difference.gone_samples))
         if alive is not None:
             return f"the listing of all keys leaves out records that are there, such as {'/'.join(alive)}"
-        if difference.gone > _SAMPLES or not self._source.provider.fetchers:
+        if self._purge is None and (difference.gone > _SAMPLES or not self._source.provider.fetchers):
             held = difference.listed.number - difference.missing + difference.gone
             if difference.gone > MOST_GONE * held:
                 return f"the listing of all keys has no more than {number:,} where {held:,} are held"
@@ -263,29 +284,39 @@ class _Proof:
         earlier: Mapping[str, tuple[Commit, ...]],
     ) -> int:
         """Read *wanted* again, in one way that works; how many did not come. Those are in *left* then."""
-        begun = {name: commits[-1].walk for name, commits in earlier.items() if name.startswith(letter)}
-        if begun:
-            await self._walk(list(begun.values()), shop, dict(earlier))
+        free = await self._finish(letter, shop, earlier)
         asked = missing = await self._in_thread(self._what_is_left, wanted, left)
-        free = 1 + max((int(name[1:]) for name in begun), default=-1)
-        whole = sum(p.tally.requests for name, p in self._crew.positions.items() if name.startswith("w"))
-        ways = self._reconcile.ways(walks, missing, whole)
+        ways = self._reconcile.ways(walks, missing, self._whole)
         for way in [way for way in ways if way.fetcher not in self._tried] or ways[:1]:
             if not missing:
                 break
             self._tried.add(way.fetcher)
-            keys = (parts_of(name) for _, name, _ in left.rows())
-            repairs = self._reconcile.repairs(walks, way, keys, letter, free)
-            works = True
-            while works and (batch := await self._in_thread(_some, repairs)):
-                free += len(batch)
-                works = await self._walk(batch, shop, {})
+            works, free = await self._fetch(walks, way, left, letter, free, shop)
             # Compared again: what was asked for is not yet what came.
             missing = await self._in_thread(self._what_is_left, wanted, left)
             if works:
                 break
         self._refetched += asked - missing
         return missing
+
+    async def _finish(self, letter: str, shop: Workshop, earlier: Mapping[str, tuple[Commit, ...]]) -> int:
+        """Go on with what an earlier attempt has begun to fetch; the first number that is free."""
+        begun = {name: commits[-1].walk for name, commits in earlier.items() if name.startswith(letter)}
+        if begun:
+            await self._walk(list(begun.values()), shop, dict(earlier))
+        return 1 + max((int(name[1:]) for name in begun), default=-1)
+
+    async def _fetch(
+        self, walks: Sequence[Walk], way: Repair, wanted: KeyTable, letter: str, free: int, shop: Workshop
+    ) -> tuple[bool, int]:
+        """Ask for *wanted* in one way; whether the server takes it, and the next free number."""
+        keys = (parts_of(name) for _, name, _ in wanted.rows())
+        repairs = self._reconcile.repairs(walks, way, keys, letter, free)
+        works = True
+        while works and (batch := await self._in_thread(_some, repairs)):
+            free += len(batch)
+            works = await self._walk(batch, shop, {})
+        return works, free
 
     async def _walk(self, walks: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]]) -> bool:
         """Whether *walks* came to their end; False: the server does not take this way of asking."""
@@ -302,6 +333,57 @@ class _Proof:
     def _what_is_left(self, wanted: KeyTable, left: KeyTable) -> int:
         left.clear()
         return still_wanted(wanted, self._holdings.later, left)
+
+    # -------------------------------------------------------------- what has gone
+
+    async def _bury(
+        self,
+        walks: Sequence[Walk],
+        listed: KeyTable,
+        shop: Workshop,
+        earlier: dict[str, tuple[Commit, ...]],
+        tables: ExitStack,
+    ) -> str:
+        """Write tombstones for what is held and not listed, once that is confirmed; why they are held back, or ""."""
+        if self._purge is None or not self._reconcile.purges(walks):
+            return ""
+        holdings = self._holdings
+        gone, left = self._table(tables, "gone"), self._table(tables, "gone-still")
+        number, total = await self._in_thread(gone_keys, listed, holdings.before, holdings.later, gone)
+        if number > self._purge * total:
+            return (
+                f"{number:,} of {total:,} keys are not listed any more, more than {self._purge:.0%} of them: none was "
+                "taken for deleted. If they are deleted, run again with --allow-purge"
+            )
+        if number:
+            again = self._table(tables, f"listed-{_SECOND}")
+            if not await self._ask_for(walks, gone, number, shop, earlier):
+                try:
+                    listings = self._reconcile.listings(walks, shop.clock.now(), _SECOND)
+                    await self._list(listings, _SECOND, shop, earlier, again)
+                except _Unlisted as error:
+                    return f"{number:,} keys are not listed any more, which could not be confirmed: {error}"
+            await self._in_thread(gone_keys, again, gone, holdings.later, left)
+        await bury(self._crew, shop, walks, left)
+        return ""
+
+    async def _ask_for(
+        self,
+        walks: Sequence[Walk],
+        gone: KeyTable,
+        number: int,
+        shop: Workshop,
+        earlier: Mapping[str, tuple[Commit, ...]],
+    ) -> bool:
+        """Ask for *gone* by key: what comes is there and held again. False: that is dearer than another listing."""
+        free = await self._finish(_CONFIRMS, shop, earlier)
+        for way in self._reconcile.ways(walks, number, self._whole):
+            if not way.fetcher:
+                return False
+            works, free = await self._fetch(walks, way, gone, _CONFIRMS, free, shop)
+            if works:
+                return True
+        return False
 
     # -------------------------------------------------------------- small things
 

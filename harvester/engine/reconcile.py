@@ -20,5 +20,7 @@ class Reconcile:
     ways: Callable[[Sequence[Walk], int, int], tuple[Repair, ...]]
     # The walks that read these keys again; the parent's value comes first in a key. Letter and first number of ids.
     repairs: Callable[[Sequence[Walk], Repair, Iterable[tuple[str, ...]], str, int], Iterator[Walk]]
+    # From the full walks: whether a key that is listed no more has been deleted.
+    purges: Callable[[Sequence[Walk]], bool]
     # Asks for what lies behind so many records; None: the provider cannot be asked.
     beyond: Callable[[Walk, int], PageRequest] | None = None

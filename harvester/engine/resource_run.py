@@ -27,6 +27,7 @@ from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stamps import stamp_of
+from harvester.engine.state import Run, grounded, load_state
 from harvester.engine.workshop import Workshop
 from harvester.errors import ConfigError, FilterIgnored, HarvesterError, StorageError
 from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
@@ -43,6 +44,7 @@ from harvester.store.splits import Sketches, Splits
 T = TypeVar("T")
 
 _CLOSING_ROUNDS = "cde"  # first letters of the walk ids: a short count is answered by closing again, twice
+_OF_A_SWEEP = {Phase.SWEEP, Phase.REPAIR}
 _REMEMBER = 1000  # lines taken at a time when an earlier attempt is read back
 
 
@@ -66,6 +68,8 @@ class ResourceRun:
         self._clocked = site.clock.monotonic()
         self._mode = Phase.FULL
         self._held: Held | None = None
+        self._state: tuple[Run, ...] = ()  # the runs that a sweep is about
+        self._swept: Sequence[Walk] = ()  # what it would take to read everything; none of it is
 
     async def run(self, values: Sequence[str] | None, doubt: str = "") -> Outcome:
         """Harvest the resource.
@@ -140,8 +144,20 @@ class ResourceRun:
                 if not any(name.startswith(following) for name in earlier) and (not reason or not closing):
                     break
             if holdings is not None:
+                sweeping = self._mode is Phase.SWEEP
+                if sweeping:
+                    await self._in_thread(self._hold_state, holdings)
                 proven = await prove(
-                    self._source, self._blueprint, self._crew, self._evidence, holdings, walks, shop, earlier
+                    self._source,
+                    self._blueprint,
+                    self._crew,
+                    self._evidence,
+                    holdings,
+                    self._swept if sweeping else walks,
+                    shop,
+                    earlier,
+                    whole=self._full_requests() if sweeping else None,
+                    purge=site.most_gone if sweeping else None,
                 )
                 if proven is None:
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
@@ -164,6 +180,17 @@ class ResourceRun:
         """
         full = self._blueprint.walks(values, self._started)
         begun = {commits[-1].walk.phase for commits in earlier.values() if commits}
+        if self._blueprint.changes is not None and (begun <= _OF_A_SWEEP if begun else self._site.mode == Phase.SWEEP):
+            self._state = grounded(await self._in_thread(self._finished))
+            if not self._state:
+                raise ConfigError(
+                    f"{self._resource.name} has no complete harvest with these settings that could be swept. "
+                    "Run with --mode full first.",
+                    path=f"sources.{self._source.name}",
+                )
+            self._mode = self._evidence.mode = Phase.SWEEP
+            self._swept = full
+            return []
         wanted = Phase.DELTA in begun or (not begun and self._site.mode != Phase.FULL)
         if not wanted or self._blueprint.changes is None:
             return assign(full, earlier)
@@ -192,6 +219,15 @@ class ResourceRun:
             if manifest is not None and manifest.fingerprint == self._blueprint.fingerprint:
                 found.append((run.path, manifest))
         return found
+
+    def _hold_state(self, holdings: Holdings) -> None:
+        """Take what the runs hold together, of those values of the parent that there still are."""
+        values = {walk.value for walk in self._swept}
+        load_state(self._site.fs, self._state, self._resource, values, holdings.before)
+
+    def _full_requests(self) -> int:
+        """What reading everything took the last time."""
+        return sum(walk.requests for walk in self._state[0][1].walks if walk.phase == Phase.FULL)
 
     def _hold(self, runs: Sequence[tuple[PurePath, Manifest]], like: Walk) -> Held:
         """What *runs* hold, from the last full one on."""
@@ -338,9 +374,11 @@ class ResourceRun:
 
     def _must_prove(self, earlier: Mapping[str, tuple[Commit, ...]]) -> bool:
         """Whether the keys are to be listed: it is wanted now, or was when the run was begun."""
-        if self._mode is not Phase.FULL:
+        if self._mode is Phase.DELTA:
             return False
-        return bool(self._resource.key) and (self._site.prove or any(name[0] in LETTERS for name in earlier))
+        return self._mode is Phase.SWEEP or (
+            bool(self._resource.key) and (self._site.prove or any(name[0] in LETTERS for name in earlier))
+        )
 
     def _holdings(self, seen_at: PurePath) -> Holdings:
         site = self._site

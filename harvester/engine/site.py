@@ -28,7 +28,8 @@ class Site:
     shard_bytes: int
     commit_seconds: float
     stop: anyio.Event
-    mode: str = Phase.FULL  # or "delta"; "auto": delta where there is a complete run to go on from
+    mode: str = Phase.FULL  # or "delta", "sweep"; "auto": delta where there is a complete run to go on from
+    most_gone: float = 0.2  # share of its keys that a sweep may take for deleted
     prove: bool = False  # list the keys of every resource once it has been read, and fetch what is missing
     keys_on_disk: bool = True  # False: the key index stays in memory (simulations)
 

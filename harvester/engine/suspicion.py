@@ -11,7 +11,6 @@ from harvester.engine.reconcile import Reconcile
 from harvester.engine.source import Source
 from harvester.errors import GiveUpError
 from harvester.model import PageRequest, Walk
-from harvester.provider import Repair
 from harvester.store.keys import identity, parts_of
 
 MOST_GONE = 0.2  # share of what is held that may have gone while a run lasts
@@ -46,8 +45,9 @@ class Suspicion:
             gone: identity and modification time of keys that are held and not listed.
         """
         expected = dict(gone)
-        for fetcher in self._source.provider.fetchers:
-            way = Repair(fetcher=fetcher, requests=len(gone))
+        for way in self._reconcile.ways(self._walks, len(gone), 0):
+            if not way.fetcher:
+                continue
             keys = [parts_of(name) for name in expected]
             for walk in self._reconcile.repairs(self._walks, way, keys, "x", 0):
                 found = await self._find(walk)

@@ -31,6 +31,7 @@ class FilterByKey:
     numbers: frozenset[str] = field(default_factory=frozenset)  # identity members that hold integers
     most: int = 25  # keys a request
     ask_for: bool = False  # send $top: without it the server's page may be smaller than what is asked for
+    filters: bool = True  # the user's own filter is kept
 
     def first(self, walk: Walk) -> PageRequest:
         return self._ask(walk, 0)
@@ -91,6 +92,7 @@ class EntityByKey:
     select: str = "$select"  # name of the parameter
     expand: str = "$expand"
     most: int = 1
+    filters: bool = False  # there is no filter on a record by its path
 
     def first(self, walk: Walk) -> PageRequest:
         return self._ask(walk, 0)

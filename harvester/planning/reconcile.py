@@ -52,6 +52,16 @@ def listing_walks(provider: Provider, walks: Sequence[Walk], now: datetime, lett
     return tuple(listings)
 
 
+def purges(provider: Provider, walks: Sequence[Walk]) -> bool:
+    """Whether a key that the provider lists no more has been deleted.
+
+    Not where it may only have moved elsewhere, nor where a listing looks back no further than some horizon.
+    """
+    return not any(
+        walk.resource.name in provider.listing.elsewhere or walk.pager in provider.look_back for walk in walks
+    )
+
+
 def ways_of_repair(provider: Provider, walks: Sequence[Walk], keys: int, whole: int) -> tuple[Repair, ...]:
     """How *keys* records can be read again, the best way first: by key unless that is far dearer than everything.
 
@@ -60,9 +70,11 @@ def ways_of_repair(provider: Provider, walks: Sequence[Walk], keys: int, whole: 
     Args:
         whole: requests that all of *walks* took.
     """
+    filtered = any(walk.filter for walk in walks)
     by_key = [
         Repair(fetcher=name, requests=math.ceil(keys / getattr(fetcher, "most", 1)))
         for name, fetcher in provider.fetchers.items()
+        if not filtered or getattr(fetcher, "filters", False)
     ]
     again = Repair(fetcher="", requests=whole)
     cheap = [way for way in by_key if way.requests <= max(_FEW, _DEARER * whole)]

@@ -98,6 +98,13 @@ RESOURCES = (
     *_plain("partners/propertytypes partners/availablemls partners/pricing", default=False),
 )
 
+# A listing that leaves one of these is in another one, or has a status (section 8): absence is not deletion.
+_MOVING = frozenset(
+    {
+        *("clients/featured", "clients/soldpending", "clients/offmarket", "clients/supplemental"),
+        *("partners/aggregatedfeatured", "partners/aggregatedsoldpending", "partners/aggregatedsupplemental"),
+    }
+)
 _SIZED = frozenset(
     {
         *("clients/featured", "clients/soldpending", "clients/offmarket", "clients/supplemental"),
@@ -126,7 +133,7 @@ def declare(*, api_version: str = API_VERSION, ancillary: bool = False) -> Provi
         resources=RESOURCES,
         pagers={"snapshot": SnapshotPager(sized=_SIZED), "windows": LeadWindowPager()},
         full="snapshot",
-        listing=KeyListing(times=False, whole=True),  # section 8: a snapshot is the set
+        listing=KeyListing(times=False, whole=True, elsewhere=_MOVING),  # section 8: a snapshot is the set
         look_back=frozenset({"windows"}),
         envelope=IdxEnvelope(whole=_WHOLE, withheld=_WITHHELD),
         judge=judge_for(api_version),

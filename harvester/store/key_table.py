@@ -21,6 +21,7 @@ from harvester.errors import StorageError
 
 PARTS = 256
 _BUFFERED = 50_000  # keys in memory before they go to the file
+_RANK = 4  # bytes before a time
 _SCHEMA = (
     "PRAGMA journal_mode=OFF",
     "PRAGMA synchronous=OFF",
@@ -69,17 +70,20 @@ class KeyTable:
         """One in a file of the system's own temporary directory, which nobody else sees and which goes by itself."""
         return cls(fs, None, nowhere="")
 
-    def put(self, prints: Sequence[bytes], names: Sequence[bytes], times: Sequence[str | None]) -> None:
-        """Add keys; of one that is there already, the version with the later time stands.
+    def put(
+        self, prints: Sequence[bytes], names: Sequence[bytes], times: Sequence[str | None], *, rank: int = 0
+    ) -> None:
+        """Add keys; of one that is there already, the version with the higher rank, then the later time, stands.
 
         Args:
             prints: of each, its ``fingerprint``.
             names: of each, its ``identity``.
             times: of each, its modification time as the provider wrote it; None: it has none.
+            rank: of all of them, 0 to 2^32 - 1.
         """
-        rows = self._rows
+        rows, front = self._rows, rank.to_bytes(_RANK, "big")
         for mark, name, time in zip(prints, names, times, strict=True):
-            text = b"" if time is None else time.encode("utf-8", "surrogatepass")
+            text = front if time is None else front + time.encode("utf-8", "surrogatepass")
             known = rows.get(mark)
             if known is None or known[1] < text:
                 rows[mark] = (name, text)
@@ -98,7 +102,7 @@ class KeyTable:
                 known = rows.get(mark)
                 if known is None or known[1] < time:
                     rows[mark] = (name, time)
-        return rows
+        return {mark: (name, time[_RANK:]) for mark, (name, time) in rows.items()}
 
     def rows(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Every key once: fingerprint, identity, time."""

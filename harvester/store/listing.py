@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from harvester.contracts import Fs
-from harvester.store.key_table import PARTS, KeyTable
+from harvester.store.key_table import PARTS, KeyTable, Part
 from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import ShardKind, data_kind
 from harvester.store.lines import read_lines
@@ -90,6 +90,24 @@ class Difference(Struct, frozen=True, kw_only=True):
         return self.missing + self.differing - self.refetched
 
 
+def living(part: Part) -> Part:
+    """*part* without what only stands for a tombstone: an identity that is empty."""
+    return {mark: row for mark, row in part.items() if row[0]}
+
+
+def gone_keys(listed: KeyTable, held: KeyTable, later: KeyTable, gone: KeyTable) -> tuple[int, int]:
+    """Put the keys of *held* that are not in *listed*, and have not come since, into *gone*; how many, of how many."""
+    number = total = 0
+    for place in range(PARTS):
+        theirs, mine, newer = listed.part(place), living(held.part(place)), later.part(place)
+        total += len(mine)
+        for mark, (name, time) in mine.items():
+            if mark not in theirs and mark not in newer:
+                gone.put((mark,), (name,), (text_of(time),))
+                number += 1
+    return number, total
+
+
 def compare_keys(listed: KeyTable, held: KeyTable, later: KeyTable, wanted: KeyTable, *, samples: int) -> Difference:
     """Compare part by part; what must be fetched goes into *wanted*.
 
@@ -102,7 +120,7 @@ def compare_keys(listed: KeyTable, held: KeyTable, later: KeyTable, wanted: KeyT
     missing = differing = refetched = gone = 0
     gone_samples: list[tuple[bytes, str | None]] = []
     for place in range(PARTS):
-        theirs, mine, newer = listed.part(place), held.part(place), later.part(place)
+        theirs, mine, newer = listed.part(place), living(held.part(place)), later.part(place)
         digest.add_prints(list(theirs))
         for mark, (name, time) in theirs.items():
             known = mine.get(mark)

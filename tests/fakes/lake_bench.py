@@ -23,7 +23,7 @@ from harvester.model import PageRequest, Walk
 from harvester.planning.closing import closing_walk
 from harvester.planning.delta import delta_walks
 from harvester.planning.plan import Wanted, full_walks, with_parents
-from harvester.planning.reconcile import listing_walks, repair_walks, ways_of_repair
+from harvester.planning.reconcile import listing_walks, purges, repair_walks, ways_of_repair
 from harvester.store.files import DiskFs
 from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.shards import Compression, read_lines
@@ -54,6 +54,7 @@ class Bench:
         self.at_risk = at_risk  # pages between two commits
         self.mode = "full"
         self.prove = False  # list all keys at the end
+        self.most_gone = 0.2  # share that a sweep may take for deleted
         self.doubt = ""  # why a run that meets no failure may still miss something
         self.fingerprints: dict[str, str] = {}  # by resource, of settings that differ from the configured ones
         self.fs: Fs = DiskFs(SeededRng(1)) if fs is None else fs
@@ -167,6 +168,7 @@ class Bench:
                         listings=partial(listing_walks, provider),
                         ways=partial(ways_of_repair, provider),
                         repairs=partial(repair_walks, provider),
+                        purges=partial(purges, provider),
                         beyond=provider.beyond,
                     ),
                     changes=partial(delta_walks, provider) if item.resource.name not in parents else None,
@@ -195,4 +197,5 @@ class Bench:
             keys_on_disk=self._keys_on_disk,
             mode=self.mode,
             prove=self.prove,
+            most_gone=self.most_gone,
         )
