@@ -45,7 +45,9 @@ class Crew:
 
         *sharing*: may cut them into parts, before and while they run.
         """
-        parts = walks if sharing is None else [part for walk in walks for part in await sharing.begin(walk, earlier)]
+        parts = list(walks)
+        if sharing is not None:
+            parts = [part for walk in walks for part in await sharing.begin(walk, earlier, len(walks))]
         failures: list[HarvesterError] = []
         ended: list[bool] = []
         limiter = anyio.CapacityLimiter(self._source.workers)

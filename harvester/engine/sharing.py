@@ -51,13 +51,16 @@ class Sharing:
 
     # -------------------------------------------------------------- the start
 
-    async def begin(self, root: Walk, earlier: Earlier) -> tuple[Walk, ...]:
-        """The walks that read *root*: those of an earlier attempt, or new ones where it is known how to cut it."""
+    async def begin(self, root: Walk, earlier: Earlier, among: int = 1) -> tuple[Walk, ...]:
+        """The walks that read *root*: those of an earlier attempt, or new ones where it is known how to cut it.
+
+        *among*: so many roots share the lanes.
+        """
         if root.phase is not Phase.FULL:
             return (root,)
         others = [commits[-1].walk for name, commits in earlier.items() if root_of(name) == root.id and name != root.id]
         if not others:
-            return (root,) if root.id in earlier else await self._cut_at_once(root)
+            return (root,) if root.id in earlier else await self._cut_at_once(root, among)
         walks = (root, *others)
         mended = mend(walks)
         anchors = (earlier[walk.id][-1].anchor for walk in others)
@@ -67,14 +70,14 @@ class Sharing:
                 await self._crew.move_end(new, self._shop, earlier.get(new.id, ()), anchor=anchor)
         return mended
 
-    async def _cut_at_once(self, root: Walk) -> tuple[Walk, ...]:
+    async def _cut_at_once(self, root: Walk, among: int) -> tuple[Walk, ...]:
         shop, cutting = self._shop, self._cutting
         learned = self._learned.get(root.value)
         size = shop.source.provider.pager(root.pager).first(root).size
         if learned is None or not size:
             return (root,)
         pages = learned.records / size
-        number = min(cutting.lanes(pages), int(pages / LEAST_PAGES))
+        number = min(-(-cutting.lanes(pages) // among), int(pages / LEAST_PAGES))
         if number < 2:
             return (root,)
         anchor, stopped = await unless_stopped(shop.stop, lambda: find_anchor(shop.source, shop.transport, root))

@@ -133,7 +133,8 @@ class Sieve:
         novelty = self._seen.admit(names, prints, versions, walk.value or "")
         if novelty is None:
             self._digest.add_prints(prints)
-            self._sketches.of(walk.value).add(prints, keys, [columns.times[index] for index in chosen])
+            times = columns.times if len(chosen) == len(records) else [columns.times[index] for index in chosen]
+            self._sketches.of(walk.value).add(prints, keys, times)
             return keep, 0
         keep = [True] * len(records) if keep is None else keep
         new = [place for place, each in enumerate(novelty) if each.is_new_key]

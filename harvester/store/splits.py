@@ -37,9 +37,10 @@ class Sketch:
         """Take records with keys that were not met before: fingerprint, identity values and time of each."""
         self.records += len(prints)
         limit = self._limit
-        for place, mark in enumerate(prints):
-            if mark < limit and (key := keys[place]):
-                self._held.append((mark, key[0], times[place]))
+        # A comprehension, because it runs over every record and nearly all of them are above the limit.
+        for place in [place for place, mark in enumerate(prints) if mark < limit]:
+            if key := keys[place]:
+                self._held.append((prints[place], key[0], times[place]))
         if len(self._held) > 2 * _SAMPLE:
             self._cut()
 
