@@ -68,6 +68,12 @@ class Collation:
             del self._left[0]
         raise OrderViolated("pages do not come in the order of their keys")
 
+    def precedes(self, one: Key, other: Key) -> bool:
+        """Whether *one* comes before *other*, in the sense in which pages have been in order."""
+        sense, way = self._left[0]
+        ranks = [key if sense is _plain else tuple(map(sense, key)) for key in (one, other)]
+        return not way(ranks[1], ranks[0])
+
 
 def _in_order(keys: Sequence[Key], sense: Callable[[str], Rank], way: _Way) -> Sequence[Key] | None:
     ranks: Sequence[object] = keys if sense is _plain else [tuple(map(sense, key)) for key in keys]

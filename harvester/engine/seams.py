@@ -34,6 +34,7 @@ _MOST_STRAYS = 3  # answers to other requests, one after another
 _MOST_PROBES = 14  # of the end
 _ELSEWHERE = 24  # records by which a page about the end may begin earlier
 _MOST_IDLE = 32  # answers one after another that prove nothing new
+_QUIET = 20  # pages that meet before the overlap becomes smaller again
 _PLANNED = 60  # pages laid at a time
 _WINDOW = 2  # times the lanes: pages that may be read beyond what is proved
 _SAME = 4  # pages of one length, shorter than asked for: the server's cap
@@ -103,7 +104,9 @@ class Cover:
         self._lengths: deque[int] = deque(maxlen=_RECENT)
         self._collation = Collation()
         self._signatures: dict[tuple[Key, Key], int] = {}
-        self._answers = self._strays = self._idle = self._mends = self._blanks = self._misplaced = self._forgotten = 0
+        self._answers = self._strays = self._idle = self._mends = self._blanks = self._misplaced = self._forgotten = (
+            self._quiet
+        ) = 0
         self._tail = Tail(doubt=reached is not None and reached.doubt)
         self._overlap = self._first_overlap()
         self.pages = 0  # with records
@@ -164,8 +167,7 @@ class Cover:
                 raise self._gives_up(left, right)
             if not left.broken:
                 left.broken = True
-                self._overlap = min(max(2, self._length() // 6), 2 * self._overlap)
-                self._plan.clear()
+                self._adapt_overlap(broken=True)
             return self._cell(Kind.MEND, *self._around(left, right))
         return None
 
@@ -378,11 +380,13 @@ class Cover:
         self._hear_claim(cell, page, rows, count)
 
     def _stand_alone(self, cell: Cell, mine: Span) -> None:
-        if self._spans and not self._grid.exact and mine.end - mine.start < cell.size:
-            # A shorter page lies elsewhere than it was asked for where the server counts pages of its own size.
-            if self._misplaced == mine.end - mine.start:
-                self._shrink(self._misplaced)
-            self._misplaced = mine.end - mine.start
+        before = [span for span in self._spans if span.start <= mine.start and not span.right.is_digest]
+        if before and self._collation.precedes(mine.left.keys[0], before[-1].right.keys[0]):
+            # From elsewhere: the answer to another request, or to this one where pages have the server's own size.
+            rows = mine.end - mine.start
+            if not self._grid.exact and rows < cell.size and rows == self._misplaced:
+                self._shrink(rows)
+            self._misplaced = rows
             return
         if any(span.start <= mine.start and mine.end <= span.end for span in self._spans):
             return  # from within what is proved: it closes no gap
@@ -397,6 +401,7 @@ class Cover:
         joined = first.with_left(mine)
         last.with_right(mine, joined)
         self.seams += len(met)
+        self._adapt_overlap(broken=False)
         self.mended += sum(self._spans[index].broken for index in met[:-1])
         if met[0] and joined.start < first.start:
             self._spans[met[0] - 1].tries = 1  # getting nearer
@@ -472,8 +477,23 @@ class Cover:
         return cell.start + min(cell.size, self._length())
 
     def _first_overlap(self) -> int:
-        # Where pages cannot begin anywhere they overlap by more than is asked for as it is.
-        return max(2, min(10, self._length() // (40 if self._grid.exact else 66)))
+        """Few records: each is fetched twice. Enough to survive what goes while neighbouring pages are in flight."""
+        length = self._length()
+        if not self._grid.exact:  # pages that cannot begin anywhere overlap by more than is asked for as it is
+            return max(2, min(10, length // 66))
+        return min(10, max(length // 40, min(4, length // 10), 2))
+
+    def _adapt_overlap(self, *, broken: bool) -> None:
+        """More after a seam that did not meet, up to a small share of the page; less again when all is quiet."""
+        least = self._first_overlap()
+        if broken:
+            most = max(least, self._length() // (12 if self._grid.exact else 25))
+            self._overlap, self._quiet = min(most, 2 * self._overlap), 0
+            self._plan.clear()
+        else:
+            self._quiet += 1
+            if self._quiet >= _QUIET and self._overlap > least:
+                self._overlap, self._quiet = self._overlap - 1, 0
 
     # -------------------------------------------------------------- the cursor
 
