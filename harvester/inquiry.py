@@ -50,7 +50,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     selected: bool = False  # the request said which members it wants
     skipped: bool = False  # and that it wants to leave out the first records
     rows: int = 0  # records that came, undecodable ones among them
-    keys: tuple[tuple[str, ...] | None, ...] = ()  # identity of each decoded record; None: unusable
+    keys: tuple[tuple[str, ...] | None, ...] = ()  # identity of each decoded record; None: it has none that can be used
     times: tuple[str | None, ...] = ()  # modification time of each, the provider's text
     members: frozenset[str] = frozenset()  # top-level members of the first record
     number_key: bool = False  # the first identity member of the first record is a JSON number

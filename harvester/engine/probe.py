@@ -113,7 +113,7 @@ def _reply(inquiry: Inquiry, walk: Walk, request: PageRequest, page: Page, respo
         selected="select=" in request.url,
         skipped=inquiry.skip > 0 and "skip=" in request.url,
         rows=len(page.records) + len(page.rejected),
-        keys=tuple(heads.columns.keys),
+        keys=tuple(key or None for key in heads.columns.keys),
         times=tuple(heads.columns.times),
         members=frozenset(first),
         number_key=identity is not None and bytes(identity)[:1] != b'"',

@@ -67,7 +67,7 @@ def next_inquiry(replies: Sequence[Reply]) -> Inquiry | None:
                 count=_heard_counting(had),
                 heads_only=takes_heads(had),
             )
-        key = next(key for key in first.keys if key)[0]
+        key = next(key for key in first.keys if key is not None)[0]
         heads = takes_heads(had)
         return Inquiry(name=ONE, key=key, number=first.number_key, size=_few(had), heads_only=heads, dated=dated)
     if first.link is not None and NEXT not in had:
@@ -115,7 +115,7 @@ def takes_heads(had: Mapping[str, Reply]) -> bool:
 
 def usable(first: Reply) -> bool:
     """Whether records have an identity, and the one that they are said to have."""
-    return any(first.keys)
+    return any(key is not None for key in first.keys)
 
 
 def bound_of(replies: Sequence[Reply]) -> str | None:

@@ -48,6 +48,8 @@ def cap_of(answers: Answers) -> tuple[int | None, str]:
     large = answers.large
     if large is None:
         return None, answers.refused.get(dialogue.HUGE_PAGE) or answers.why_not(dialogue.HUGE_PAGE)
+    if not large.rows:
+        return None, "nothing came where much was asked for"
     asked = large.inquiry.size
     if asked is None:
         return None, "no size can be asked for"
@@ -130,7 +132,7 @@ def sensible_page(answers: Answers, cap: int | None) -> tuple[int | None, str]:
         for reply in samples
     )
     limit = cap if cap is not None else (answers.large.rows if answers.large is not None else None)
-    if limit is None or answers.whole:
+    if not limit or not samples or answers.whole:
         return None, told
     by_bytes = dialogue.MOST_BYTES * samples[-1].rows // samples[-1].bytes
     return max(1, min(limit, by_bytes, _in_time(samples, limit))), told

@@ -227,3 +227,12 @@ async def test_the_filter_is_seen_also_in_a_small_resource() -> None:
     for records in (3, 12, 60, 300):
         assert (await OddServer("ignores-filter", records=records).probe()).filter is Heard.IGNORED
         assert (await OddServer("plain", records=records).probe()).filter is Heard.HONOURED
+
+
+async def test_records_without_identity_are_told_by_their_first_page_alone() -> None:
+    server = OddServer("plain")
+    keyless = Resource(name="Property")
+    profile = await server.probe(keyless)
+    assert (profile.usable, len(server.asked)) == (False, 1)
+    chosen = choose_strategy(ODATA, keyless, profile, FAST)
+    assert (chosen.walk, "cannot be told apart" in chosen.reason) == ("chain", True)
