@@ -6,6 +6,7 @@ import math
 
 from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
+from harvester.engine.latest import Latest
 from harvester.engine.source import Source
 from harvester.errors import BodyIncomplete, ProtocolError, ResourceRefused
 from harvester.model import Action, Headers, Page, PageRequest, Phase, Request, Response, Verdict, Walk
@@ -91,9 +92,9 @@ async def find_anchor(source: Source, transport: Transport, walk: Walk) -> str |
         return None
     page = await ask(source, transport, walk, anchor(walk))
     read = HeadReader(walk.resource).read
-    # The oldest of the newest rows: an earlier start costs a few rows, while one row that is dated in the future would
-    # hide every change made during the walk (FAULTS T05).
-    return min((head.modified for head in map(read, page.records) if head.modified), default=None)
+    latest = Latest()
+    latest.take((head.modified or None for head in map(read, page.records)), page.served_at)
+    return latest.oldest
 
 
 async def count(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> int | None:

@@ -17,6 +17,7 @@ from xxhash import xxh3_64_digest
 from harvester.contracts import Fs
 from harvester.decode.heads import HeadReader
 from harvester.engine.stamps import stamp_of
+from harvester.engine.state import tombstone_of
 from harvester.model import Phase, Walk
 from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import ShardKind, data_kind, walk_of
@@ -24,7 +25,9 @@ from harvester.store.manifest import Manifest
 from harvester.store.shards import read_lines
 
 _AT_A_TIME = 1000  # lines
-_decode = msgspec.json.Decoder(float_hook=str).decode  # 1.10 and 1.1 differ, and nothing is rounded
+_UNSURE = b""  # no version has this name
+# 1.10 and 1.1 differ, and so do 1.1 and "1.1"; nothing is rounded.
+_decode = msgspec.json.Decoder(float_hook=lambda text: (text,)).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -43,25 +46,42 @@ class Held:
     def load(self, fs: Fs, directory: PurePath, manifest: Manifest, like: Walk) -> None:
         """Take what one run holds; call it for each run, oldest first. Blocking.
 
+        A key that a run found gone is not held, or what comes back as it was would stay gone (FAULTS T12). Nor is one
+        of which a run holds several versions: which of them counts is for a reader to find out.
+
         Args:
             like: any walk of the same resource: its records are read as this one's.
         """
         walks = {each.id: structs.replace(like, value=each.value) for each in manifest.walks}
+        brought: dict[bytes, bytes] = {}
         for entry in manifest.shards:
-            if data_kind(entry.path) == ShardKind.PART:
-                self._take(walks[walk_of(entry.path)], read_lines(fs, directory / entry.path))
-
-    def _take(self, walk: Walk, lines: Iterator[bytes]) -> None:
-        reader, stamp = HeadReader(walk.resource), stamp_of(walk)
-        while batch := list(islice(lines, _AT_A_TIME)):
-            records = [b"{" + line[len(stamp) :] if stamp and line.startswith(stamp) else line for line in batch]
-            for key, record in zip(reader.read_page(records).keys, records, strict=True):
-                if key is not None:
-                    self._versions[_name(walk, key)] = canonical(record)
+            walk, lines = walks.get(walk_of(entry.path), like), read_lines(fs, directory / entry.path)
+            match data_kind(entry.path):
+                case ShardKind.PART:
+                    for name, version in _versions(walk, lines):
+                        brought[name] = version if brought.get(name, version) == version else _UNSURE
+                case ShardKind.DELETED:
+                    for name in _gone(walk, lines):
+                        self._versions.pop(name, None)
+        self._versions |= brought
 
     def is_new(self, walk: Walk, key: tuple[str, ...], record: bytes | Raw) -> bool:
         """Whether *record* says something else than what is held of its key, or nothing is held of it."""
         return self._versions.get(_name(walk, key)) != canonical(record)
+
+
+def _versions(walk: Walk, lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    reader, stamp = HeadReader(walk.resource), stamp_of(walk)
+    while batch := list(islice(lines, _AT_A_TIME)):
+        records = [b"{" + line[len(stamp) :] if stamp and line.startswith(stamp) else line for line in batch]
+        for key, record in zip(reader.read_page(records).keys, records, strict=True):
+            if key is not None:
+                yield _name(walk, key), canonical(record)
+
+
+def _gone(walk: Walk, lines: Iterator[bytes]) -> Iterator[bytes]:
+    reader = HeadReader(tombstone_of(walk.resource))
+    return (_name(walk, key) for line in lines if (key := reader.read(line).key) is not None)
 
 
 def canonical(record: bytes | Raw) -> bytes:

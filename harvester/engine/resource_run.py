@@ -211,13 +211,18 @@ class ResourceRun:
         return walks
 
     def _finished(self) -> list[tuple[PurePath, Manifest]]:
-        """The finished runs of the resource with these settings, oldest first."""
+        """The finished runs of the resource, oldest first, from the last change of settings on.
+
+        What runs with other settings brought lies on top of all that is older: nobody would see the records below.
+        """
         fs = self._site.fs
-        found = []
+        found: list[tuple[PurePath, Manifest]] = []
         for run in find_runs(fs, self._site.out, self._source.name, self._resource.dirname):
             manifest = read_manifest(fs, run.path) if run.finished else None
             if manifest is not None and manifest.fingerprint == self._blueprint.fingerprint:
                 found.append((run.path, manifest))
+            elif manifest is not None:
+                found.clear()
         return found
 
     def _hold_state(self, holdings: Holdings) -> None:
@@ -252,7 +257,7 @@ class ResourceRun:
     async def _sharing(self, shop: Workshop) -> Sharing | None:
         """What cuts the walks into parts, by what the last run learned; None: they stay whole."""
         cutting = self._blueprint.cutting
-        if cutting is None:
+        if cutting is None or self._mode is not Phase.FULL:  # the parts of a delta would be no whole
             return None
         return Sharing(self._crew, shop, cutting, await self._in_thread(self._learned))
 

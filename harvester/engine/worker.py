@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from urllib.parse import unquote
 
 import anyio
@@ -12,6 +13,7 @@ import msgspec
 from harvester.engine.ask import count, find_anchor
 from harvester.engine.frontier import Frontier
 from harvester.engine.intake import ShardIntake
+from harvester.engine.latest import Latest
 from harvester.engine.listing import goes_by_offset
 from harvester.engine.loop_guard import LoopGuard
 from harvester.engine.reader import Fetched
@@ -127,6 +129,7 @@ class WalkWorker:
         self._count_told = walk.phase is not Phase.FULL or cut
         self._reader: Reader | None = None
         self._abandoned = False
+        self._latest = Latest()
 
     async def run(self) -> bool:
         self._tell_count()
@@ -326,13 +329,31 @@ class WalkWorker:
             seams_mended=tally.seams_mended + fetched.mended,
             extra_requests=tally.extra_requests + fetched.extra,
         )
-        position.meet(page, anchored=self._shop.source.provider.anchor is not None)
+        anchored = self._shop.source.provider.anchor is not None
+        position.meet(page, anchored=anchored)
+        if self.walk.phase is Phase.DELTA and anchored:  # such a walk goes in the order of time
+            times = fetched.heads.columns.times
+            self._latest.take(times if sifted.keep is None else compress(times, sifted.keep), page.served_at)
+            if self._latest.watermark is not None:
+                position.anchor = max(position.anchor or "", self._latest.watermark)
+        self._see_to_the_anchor()
         if fetched.heads:
             position.last = fetched.heads[-1]
         if sifted.last_modified is not None and sifted.last_modified > (position.watermark or ""):
             position.watermark = sifted.last_modified
-        if self._shop.source.provider.anchor is not None:
+        if anchored:
             position.reached = position.watermark
+
+    def _see_to_the_anchor(self) -> None:
+        """What is enough by this machine's clock may lie before the walk began by the provider's (FAULTS T06).
+
+        Between the two nobody would read: what follows the walk begins at its anchor.
+        """
+        enough, anchor = self.walk.enough, self.position.anchor
+        if enough is not None and anchor is not None and enough < anchor:
+            self.walk = msgspec.structs.replace(self.walk, enough=anchor)
+            if self._reader is not None:
+                self._reader.narrow(self.walk)
 
     async def _commit(self, *, done: bool) -> None:
         """Seal the open shards and append the commit that names them and the position behind them."""

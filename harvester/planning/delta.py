@@ -36,7 +36,7 @@ def standing_of(runs: Sequence[Manifest]) -> Standing | None:
         if run.mode == Phase.FULL:
             found = Standing(run=run.run, full=run.run, watermarks=_begun(run.walks, Phase.FULL))
         elif run.mode == Phase.DELTA and found is not None:
-            moved = {**_begun(run.walks, Phase.FULL), **_moved(found.watermarks, run.walks)}
+            moved = {**_begun(run.walks, Phase.FULL), **_moved(run.walks)}
             found = Standing(run=run.run, full=found.full, watermarks={**found.watermarks, **moved})
     return found
 
@@ -90,14 +90,16 @@ def _begun(walks: Sequence[WalkEvidence], phase: Phase) -> dict[str | None, str 
     return begun
 
 
-def _moved(held: Mapping[str | None, str | None], walks: Sequence[WalkEvidence]) -> dict[str | None, str | None]:
-    """Watermarks after a complete delta; one that met nothing and was told no time leaves its scope where it was."""
+def _moved(walks: Sequence[WalkEvidence]) -> dict[str | None, str | None]:
+    """Watermarks after a complete delta; one that was told no time it can read leaves its scope where it was.
+
+    A watermark may go back: a server whose clock is set back stamps what changes next with times that were read
+    before (FAULTS T06).
+    """
     moved: dict[str | None, str | None] = {}
     for walk in walks:
-        if walk.phase == Phase.DELTA:
-            # Where only data tell the time (IMS), the largest value received is where the next one starts.
-            told = walk.anchor if walk.anchor is not None else walk.watermark
-            moved[walk.value] = _later(held.get(walk.value), told)
+        if walk.phase == Phase.DELTA and walk.anchor is not None and read_instant(walk.anchor) is not None:
+            moved[walk.value] = _earlier(moved.get(walk.value, walk.anchor), walk.anchor)
     return moved
 
 
@@ -106,12 +108,6 @@ def _earlier(one: str | None, other: str | None) -> str | None:
     if one is None or other is None:
         return None
     return min(one, other, key=_order)
-
-
-def _later(one: str | None, other: str | None) -> str | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other, key=_order)
 
 
 def _order(text: str) -> tuple[bool, str, str]:

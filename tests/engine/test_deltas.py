@@ -148,6 +148,70 @@ async def test_of_a_set_that_cannot_be_asked_for_changes_only_the_changed_are_wr
     assert brought(bench, resource="Office") == [{"OfficeKey": "003"}]
 
 
+async def test_a_record_that_was_found_gone_and_comes_back_as_it_was_is_a_change(out: Path) -> None:
+    """FAULTS T12: without it the tombstone would stay the last word."""
+    bench = await harvested(out)
+    table = bench.server.tables["Office"]
+    row = table.pop(3)
+    bench.mode = "sweep"
+    assert (await bench.run("Office"))["Office"].verdict == "complete"
+    assert bench.manifest("Office").tombstones == 1
+    bench.clock.advance(DAY)
+    bench.mode = "delta"
+    table.insert(3, row)
+    await bench.run("Office")
+    assert brought(bench, resource="Office") == [row]
+
+
+async def test_what_a_run_holds_in_several_versions_is_taken_for_changed(out: Path) -> None:
+    """Which of the two a reader takes is not for a delta to guess."""
+    bench = Bench(out, {"Office": [{"OfficeKey": "1", "Name": "old"}, {"OfficeKey": "1", "Name": "new"}]})
+    await bench.run("Office")
+    bench.clock.advance(DAY)
+    bench.mode = "delta"
+    bench.server.tables["Office"].pop(0)
+    await bench.run("Office")
+    assert brought(bench, resource="Office") == [{"OfficeKey": "1", "Name": "new"}]
+
+
+async def test_a_number_that_becomes_text_is_a_change(out: Path) -> None:
+    bench = Bench(out, {"Office": [{"OfficeKey": "1", "Share": 1.5}, {"OfficeKey": "2", "Share": 1.5}]})
+    await bench.run("Office")
+    bench.clock.advance(DAY)
+    bench.mode = "delta"
+    bench.server.tables["Office"][0]["Share"] = "1.5"
+    await bench.run("Office")
+    assert brought(bench, resource="Office") == [{"OfficeKey": "1", "Share": "1.5"}]
+
+
+async def test_settings_that_come_back_are_harvested_anew(out: Path) -> None:
+    """What other settings brought lies on top: a delta from before would leave it there."""
+    bench = await harvested(out)
+    bench.mode = "auto"
+    for fingerprint in ("another select", "as configured"):
+        bench.fingerprints = {"Property": fingerprint}
+        await bench.run("Property")
+        assert (bench.manifest("Property").mode, bench.manifest("Property").records) == ("full", 95)
+        bench.clock.advance(DAY)
+    await bench.run("Property")
+    assert bench.manifest("Property").mode == "delta"
+
+
+async def test_a_server_that_tells_no_time_moves_no_watermark(out: Path) -> None:
+    """FAULTS T05, T06: what it brought last may be dated in the future, and says nothing of rows it brought before."""
+    bench = await harvested(out)
+    bench.server.tells_time = False
+    bench.mode = "full"
+    await bench.run("Property")
+    bench.mode = "delta"
+    bench.server.tables["Property"].append({"ListingKey": "999999", "ModificationTimestamp": "2036-01-01T00:00:00Z"})
+    for price in (1, 2):
+        bench.clock.advance(DAY)
+        change(bench, "000007", price=price)
+        assert (await bench.run("Property"))["Property"].verdict == "complete"
+        assert {"000007"} <= {str(row["ListingKey"]) for row in brought(bench) if row.get("ListPrice") == price}
+
+
 async def test_a_resource_that_others_take_values_from_is_read_whole(out: Path) -> None:
     """Or a delta would know only the new values, and leave out what changed below the others."""
     tables: dict[str, list[Row]] = {

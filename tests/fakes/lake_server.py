@@ -42,6 +42,7 @@ class LakeServer:
         self.hidden: Callable[[str], Collection[str]] = lambda url: ()
         self.drop_link_on: int | None = None
         self.ignores_filter = False
+        self.tells_time = True  # in the Date of its answers
 
     def connect(self, sink: Sink) -> _Lane:
         return _Lane(self, sink)
@@ -109,7 +110,7 @@ class _Lane:
         date = server.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT")
         return Response(
             status=200,
-            headers=Headers([("Date", date), ("Content-Type", "application/json")]),
+            headers=Headers([*([("Date", date)] if server.tells_time else []), ("Content-Type", "application/json")]),
             body=body,
             url=request.url,
             verdict=Verdict(action=Action.USE),

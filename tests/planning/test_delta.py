@@ -109,21 +109,31 @@ def test_a_sweep_moves_no_watermark() -> None:
     assert standing.watermarks == {None: "2026-01-01T10:00:00Z"}
 
 
-def test_where_only_data_tell_the_time_the_largest_value_received_is_the_watermark() -> None:
-    """IMS contract, section 8: timestamps have no zone, so no clock can tell when a walk began."""
+def test_the_latest_value_received_moves_no_watermark() -> None:
+    """FAULTS T05: it may be dated in the future, and every later change would be hidden by it."""
     runs = [
         run("1", evidence("w00", "2026-01-01T10:00:00", value="A"), evidence("w01", None, value="B")),
         run(
             "2",
-            evidence("n00", None, value="A", watermark="2026-01-01T10:07:00"),
-            evidence("n01", None, value="B"),
+            evidence("n00", None, value="A", watermark="2036-01-01T10:07:00"),
+            evidence("n01", "2026-01-01T10:07:00", value="B"),
             mode=Phase.DELTA,
         ),
-        run("3", evidence("n00", None, value="A", watermark="2026-01-01T09:00:00"), mode=Phase.DELTA),
     ]
     standing = standing_of(runs)
     assert standing is not None
-    assert standing.watermarks == {"A": "2026-01-01T10:07:00", "B": None}
+    assert standing.watermarks == {"A": "2026-01-01T10:00:00", "B": "2026-01-01T10:07:00"}
+
+
+def test_a_clock_that_was_set_back_takes_the_watermark_with_it() -> None:
+    """FAULTS T06: what changes now is stamped with times that lie before the last watermark."""
+    runs = [
+        run("1", evidence("w00", "2026-01-01T10:10:00Z")),
+        run("2", evidence("n00", "2026-01-01T10:01:00Z"), mode=Phase.DELTA),
+    ]
+    standing = standing_of(runs)
+    assert standing is not None
+    assert standing.watermarks == {None: "2026-01-01T10:01:00Z"}
 
 
 def test_a_value_met_first_by_a_delta_run_was_read_whole_and_goes_on_from_there() -> None:
