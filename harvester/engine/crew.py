@@ -184,7 +184,8 @@ class Crew:
             return f"the records without a modification time cannot be asked for: {told}; choose another walk"
         for root in roots:
             family = self.family(root.id)
-            if len(family) > 1 and (found := gap(family, self.anchor(root.id))):
+            anchors = {position.anchor for position in self._of(root.id) if position.anchor is not None}
+            if len(family) > 1 and (found := gap(family, anchors)):
                 return f"{found} ({root.value})" if root.value is not None else found
         return ""
 

@@ -8,7 +8,7 @@ in the last part whose lower bound it reaches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -71,16 +71,16 @@ def mend(walks: Sequence[Walk]) -> tuple[Walk, ...]:
     )
 
 
-def gap(walks: Sequence[Walk], anchor: str | None) -> str:
+def gap(walks: Sequence[Walk], anchors: Collection[str]) -> str:
     """What the parts of one root leave out or read twice, in words; "" when they are exactly the whole.
 
     Args:
-        anchor: where the closing delta takes over, which windows of time may end at; None: nowhere.
+        anchors: of all of them. The closing delta begins before the earliest, so the last window may end at any.
     """
     dated = [walk for walk in walks if not walk.undated]
     if len(walks) == 1 and not dated[:1]:
         return "no walk has read the records with a modification time"
-    if len(dated) == 1 and not dated[0].part_of and lower(dated[0]) is None and upper(dated[0]) in {None, anchor}:
+    if len(dated) == 1 and not dated[0].part_of and lower(dated[0]) is None and upper(dated[0]) in {None, *anchors}:
         return ""
     begins = {lower(walk): walk for walk in dated}
     if len(begins) < len(dated):
@@ -91,7 +91,7 @@ def gap(walks: Sequence[Walk], anchor: str | None) -> str:
         if part is None:
             return f"no walk has read the records from {at} on" if at is not None else "no walk has read the first ones"
         at = upper(part)
-        if at is None or (at == anchor and at not in begins):
+        if at is None or (at in anchors and at not in begins):
             break
     if begins:
         return f"two walks have read the records from {next(iter(begins))} on"

@@ -1,4 +1,4 @@
-"""Resources read by several walks side by side, while rows change and the machine dies, twice over.
+"""Resources read by several walks side by side, while rows change, servers fail and the machine dies, twice over.
 
 The first harvest cuts its walks where it stands, the second begins with what the first has learned. A crash may come
 between the birth of a part and the new end of the walk it was cut from. Nothing that stays is missing, no version is
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from harvester.config.schema import BudgetConfig, Config
 from harvester.model import Window
+from tests.simulation import rules
 from tests.simulation.changes import Changes
 from tests.simulation.plays.crashes import attempt
 from tests.simulation.truth import check_complete, check_disk, finished
@@ -43,6 +44,9 @@ async def play(world: World) -> None:
             changes = Changes(world, served, share=0.6)
             dying = chance.random() < 0.5
             before = crashes
+            drawn = rules.draw(chance, served) if dying and chance.random() < 0.5 else []
+            sandbox.faults.replace(drawn)
+            world.trace.note(f"{[rule.fault for rule in drawn]}")
             while dying and crashes < before + _MOST:
                 if await attempt(world, config, changes, chance, mode="full"):
                     break
@@ -50,6 +54,7 @@ async def play(world: World) -> None:
                 check_disk(world.machine)
                 await world.machine.clock.sleep(chance.uniform(0, 30))
             else:
+                sandbox.faults.replace([])
                 assert await attempt(world, config, changes, None, mode="full"), "it is not complete"
             check_disk(world.machine)
             check_complete(world.machine, sandbox.simulator(served), changed=changes.any)
