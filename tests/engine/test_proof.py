@@ -432,3 +432,21 @@ def _refuse_manifest(create: Callable[[PurePath, bytes], bool]) -> Callable[[Pur
         return create(path, data)
 
     return refusing
+
+
+async def test_a_record_that_is_gone_does_not_keep_the_next_one_from_being_asked_for(out: Path) -> None:
+    """FAULTS P12, S12: 404 on a key is an answer; the others come by key, and nothing is read anew."""
+    bench = rigged(out, "000037", "000050", provider=replace(PROVIDER, fetchers={"by_entity": EntityByKey()}))
+    rows = bench.server.tables["Property"]
+
+    def delete_when_fetched(number: int, url: str) -> None:
+        if "('" in url:
+            rows[:] = [row for row in rows if row["ListingKey"] != "000037"]
+
+    bench.server.before = delete_when_fetched
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    assert bench.keys("Property") == [key for key in EVERY_KEY if key != "000037"]
+    assert sorted(url.rpartition("/")[2] for url in bench.server.asked if "('" in url) == [
+        "Property('000037')",
+        "Property('000050')",
+    ]
