@@ -17,6 +17,7 @@ from harvester.report.tally import Report
 from tests.fakes.fs import PowerLoss
 from tests.simulation import rules
 from tests.simulation.changes import Changes
+from tests.simulation.outcome import Witness
 from tests.simulation.truth import check_complete, check_disk
 from tests.simulation.world import PROVIDERS, World
 
@@ -45,7 +46,9 @@ async def play(world: World) -> None:
         world.figures["crashes"] = crashes
 
 
-async def attempt(world: World, config: Config, changes: Changes, chance: Random | None, **options: Any) -> bool:
+async def attempt(
+    world: World, config: Config, changes: Changes | Witness, chance: Random | None, **options: Any
+) -> bool:
     """One process. True: it finished everything.
 
     Args:
