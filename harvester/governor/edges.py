@@ -24,6 +24,8 @@ from collections import deque
 
 from msgspec import Struct
 
+from harvester.governor.bounds import Bounds, Numbering
+
 LONGEST = 30.0
 """Seconds; of a longer window the log loses less than two of a hundred, and a Reset tells its edge well enough."""
 
@@ -33,8 +35,6 @@ _LEAST = 2
 _MOST = 256
 """Requests of a window at most: every answer is compared with all those of a few windows."""
 
-_DRIFT = 1e-4
-"""Seconds that two clocks may come apart in one."""
 
 _TRIALS = 3
 
@@ -71,11 +71,6 @@ _USUAL = 1.2
 _LONG = 2.5
 """Times the mean: few answers take longer."""
 
-_AGREE = 8
-"""Answers that must tell the end of their windows alike before it is taken to tell windows apart."""
-
-_SLACK = 0.25
-"""Share of the period by which it may differ."""
 
 _KEPT = 4
 """Periods for which requests are remembered."""
@@ -102,13 +97,11 @@ class Edges:
         self._wrong = False
         self._trials = _TRIALS  # to go
         self._scouts_until = -math.inf
-        self._low = self._high = 0.0  # window 0 began between these …
-        self._low_seen = self._high_seen = 0.0  # … as was seen at these times
+        self._bounds = Bounds(seconds)
+        self._numbering = Numbering(seconds)
         self._may: dict[int, int] = {}  # requests that may have been counted in a window
         self._shortest = math.inf  # of the ways there and back: seconds
         self._mean = 0.0
-        self._origin = 0.0  # the end of window 0 on the server's clock …
-        self._agreed = 0  # … as so many answers told alike; -1: they did not
 
     # -------------------------------------------------------------- what is known
 
@@ -123,18 +116,12 @@ class Edges:
 
     def began(self, now: float) -> tuple[float, float]:
         """Between which times the present window began; when ``known``."""
-        low, high = self._bounds(now)
-        number = math.floor((now - high) / self._period)
-        return low + number * self._period, high + number * self._period
+        return self._bounds.began(now)
 
     def used(self, now: float) -> int:
         """How many of the present window may be used, requests under way not counted."""
-        low, high = self._bounds(now)
-        numbers = range(math.floor((now - high) / self._period), math.floor((now - low) / self._period) + 1)
-        return max(self._may.get(number, 0) for number in numbers)
-
-    def _bounds(self, now: float) -> tuple[float, float]:
-        return self._low - _DRIFT * (now - self._low_seen), self._high + _DRIFT * (now - self._high_seen)
+        first, last = self._bounds.numbers(now, now, now)
+        return max(self._may.get(number, 0) for number in range(first, last + 1))
 
     def recall(self) -> None:
         """An earlier run has proven that it is a fixed window; where it begins is still to be found out."""
@@ -146,8 +133,8 @@ class Edges:
         """Seconds until one more request may go; infinite: not by what is known here."""
         if not self.known:
             return math.inf
-        low, high = self._bounds(now)
-        first, last = math.floor((now - high) / self._period), math.floor((now - low) / self._period)
+        low, high = self._bounds.at(now)
+        first, last = self._bounds.numbers(now, now, now)
         room = limit
         for number in range(first, last + 1):
             left = limit - self._may.get(number, 0) - open_requests
@@ -187,8 +174,7 @@ class Edges:
 
     def _is_blurred(self, now: float) -> bool:
         """Whether no answer comes soon enough to be certainly of one window."""
-        low, high = self._bounds(now)
-        return high - low + _USUAL * self._mean > self._period
+        return self._bounds.width(now) + _USUAL * self._mean > self._period
 
     def _is_wide(self, width: float) -> bool:
         """Whether answers reach the bounds of the next edge, so that it is worth while to know it better."""
@@ -223,8 +209,7 @@ class Edges:
             self.refuted()
         if self._wrong:
             return
-        low, high = self._bounds(now)
-        if self._not_a_log and high - low > _STALE * self._period:
+        if self._not_a_log and self._bounds.width(now) > _STALE * self._period:
             self._begin_again()
         request = Sent(sent, now, count)
         if count is not None:
@@ -250,7 +235,7 @@ class Edges:
         """Nothing has been sent for long, and the clocks may have come apart: the kind is known, the edge is not."""
         self._not_a_log = False
         self._trials = max(1, self._trials)
-        self._agreed = 0
+        self._numbering = Numbering(self._period)
         self._shortest = math.inf
         self._sent.clear()
         self._may.clear()
@@ -264,8 +249,7 @@ class Edges:
                     self._not_a_bucket |= now - began < self._period / limit
                     if not self._not_a_log:
                         self._not_a_log = True
-                        self._low, self._high = began, now
-                        self._low_seen = self._high_seen = now
+                        self._bounds.find(began, now)
         before, began = 0, sent
         for other in reversed(self._sent):
             if other.ended <= sent and other.count is not None:
@@ -277,13 +261,13 @@ class Edges:
                 self._not_a_bucket |= count < before - limit * (now - began) / self._period
         if self._not_a_log and self._not_a_bucket:
             for each in (*self._sent, request):
-                self._put(each, *self._span(each, now))
+                self._put(each, *self._bounds.numbers(each.sent, each.ended, now))
 
     def _place(self, request: Sent, now: float, open_requests: int, resets_at: float | None) -> None:
         """Count *request* in every window that may have counted it; what it shows of an edge is taken."""
-        first, last = self._span(request, now)
-        if resets_at is not None:
-            self._compare(resets_at, first, last)
+        first, last = self._bounds.numbers(request.sent, request.ended, now)
+        if resets_at is not None and first == last:
+            self._numbering.compare(resets_at, first)
         if request.count is not None:
             most = open_requests + 1  # besides those that have ended
             fits = [
@@ -291,32 +275,16 @@ class Edges:
                 for number in range(first, last + 1)
                 if request.count <= self._may.get(number, 0) + most
                 and self._follows(request, request.count, number)
-                and (resets_at is None or self._is_of(resets_at, number))
+                and (resets_at is None or self._numbering.allows(resets_at, number))
             ]
             if not fits:
                 self.refuted()
                 return
             latest = request.ended - fits[0] * self._period if fits[0] > first else math.inf
             earliest = request.sent - (fits[-1] + 1) * self._period if fits[-1] < last else -math.inf
-            self._tighten(latest, earliest, now)
+            self._tighten(earliest, latest, now)
             first, last = fits[0], fits[-1]
         self._put(request, first, last)
-
-    def _compare(self, resets_at: float, first: int, last: int) -> None:
-        """Find out how the server's clock numbers its windows, from requests that are certainly of one."""
-        if first != last or self._agreed < 0:
-            return
-        began = resets_at - first * self._period
-        if self._agreed and abs(began - self._origin) > _SLACK * self._period:
-            self._agreed = -1  # a Reset that was told in seconds from now, perhaps
-            return
-        self._origin = began
-        self._agreed += 1
-
-    def _is_of(self, resets_at: float, number: int) -> bool:
-        if self._agreed < _AGREE:
-            return True
-        return abs(resets_at - number * self._period - self._origin) <= _SLACK * self._period
 
     def _narrow(self, request: Sent) -> None:
         """Before *request* came one that was further on in its window: there was an edge in between."""
@@ -328,26 +296,13 @@ class Edges:
                 break
             if other.count is None or other.ended > request.sent or other.count < request.count:
                 continue
-            low, high = self._bounds(now)
-            number = math.floor((now - low) / self._period)
-            if math.ceil((other.sent - high) / self._period) != number:
-                continue  # it may have been either of two
-            self._tighten(now - number * self._period, other.sent - number * self._period, now)
+            number = self._bounds.edge_within(other.sent, now, now)
+            if number is not None:
+                self._tighten(other.sent - number * self._period, now - number * self._period, now)
 
-    def _tighten(self, latest: float, earliest: float, now: float) -> None:
-        """Window 0 began between *earliest* and *latest*."""
-        low, high = self._bounds(now)
-        if latest < high:
-            self._high, self._high_seen = latest, now
-        if earliest > low:
-            self._low, self._low_seen = earliest, now
-        if max(low, earliest) > min(high, latest):
+    def _tighten(self, earliest: float, latest: float, now: float) -> None:
+        if not self._bounds.tighten(earliest, latest, now):
             self.refuted()
-
-    def _span(self, request: Sent, now: float) -> tuple[int, int]:
-        """The windows that *request* was under way in."""
-        low, high = self._bounds(now)
-        return math.floor((request.sent - high) / self._period), math.floor((request.ended - low) / self._period)
 
     def _put(self, request: Sent, first: int, last: int) -> None:
         request.low, request.high = first, last
