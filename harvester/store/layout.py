@@ -7,8 +7,8 @@ becomes a path, so nothing is ever written outside the output root (FAULTS M03).
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import PurePath
 
@@ -24,6 +24,7 @@ PART = ".part"
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]|\.(?!\.|$)){0,127}")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 _RUN = re.compile(r"\d{8}T\d{6}Z(?:-\d{1,4})?")
+_STARTED = "%Y%m%dT%H%M%SZ"
 _WALK = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TOKEN = re.compile(r"[0-9a-f]{8,32}")
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8,32}\.tmp")
@@ -106,15 +107,24 @@ def manifest_path(run_dir: PurePath) -> PurePath:
     return run_dir / MANIFEST
 
 
-def run_name(at: datetime, taken: Container[str] = ()) -> str:
-    """The name of a run started *at* (aware), e.g. ``20260301T120000Z``.
+def run_name(at: datetime, taken: Collection[str] = ()) -> str:
+    """The name of a run started *at* (aware), e.g. ``20260301T120000Z``. It sorts behind every name that is *taken*.
 
-    *taken*: names in use; a second run of the same second becomes ``20260301T120000Z-2``, which sorts behind it.
+    A second run of the same second becomes ``20260301T120000Z-2``. Where the clock was set back (FAULTS C02) the name
+    tells the second after the last run: the order of runs says which of two versions of a record counts.
     """
-    name = at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    if name not in taken:
+    name, last = at.astimezone(UTC).strftime(_STARTED), max(filter(_RUN.fullmatch, taken), default="")
+    if name > last:
         return name
-    return next(free for number in range(2, 10_000) if (free := f"{name}-{number}") not in taken)
+    free = (f"{last[: len(name)]}-{number}" for number in range(2, 10))  # -10 would sort before -2
+    return next((each for each in free if each > last), _second_after(last[: len(name)]))
+
+
+def _second_after(name: str) -> str:
+    try:
+        return (datetime.strptime(name, _STARTED).replace(tzinfo=UTC) + timedelta(seconds=1)).strftime(_STARTED)
+    except (ValueError, OverflowError):
+        raise ArgumentError(f"{name!a} is no name of a run that another can follow.") from None
 
 
 def shard_name(kind: str, walk: str, number: int, token: str, compression: Compression) -> str:

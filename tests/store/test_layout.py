@@ -83,6 +83,17 @@ def test_runs_are_named_in_utc_and_sort_by_time() -> None:
         layout.run_directory(OUT, "s", "r", run)
 
 
+def test_a_run_sorts_behind_those_before_it_also_when_the_clock_was_set_back() -> None:
+    """FAULTS C02: of two versions of a record the one of the later run counts."""
+    taken: list[str] = []
+    for hour in (12, 12, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 13):
+        taken.append(layout.run_name(datetime(2026, 3, 1, hour, tzinfo=UTC), taken))
+    assert taken == sorted(set(taken))
+    assert taken[-1] == "20260301T130000Z"
+    assert "20260301T120001Z" in taken
+    assert layout.run_name(datetime(2026, 3, 1, tzinfo=UTC), ["zzz"]) == "20260301T000000Z"
+
+
 def test_ids_of_our_own_making_are_checked_too() -> None:
     """They come back from files."""
     for run in ("", "..", "20260301T120000Z/x", "latest"):
