@@ -26,12 +26,13 @@ class Progress(Struct, frozen=True):
     total: int | None = None  # what the first page claimed; None: nothing yet
     moved: bool = False  # a later page claimed another total
     round: int = 0  # earlier readings of the set
+    doubted: bool = False  # it was empty, and this is the second look
 
     def after(self, page: Page) -> Progress:
         """Where the walk stands once *page* is taken."""
         total = page.count if self.total is None else self.total
-        moved = self.moved or (page.count is not None and page.count != total)
-        return Progress(self.offset + len(page.records), total, moved, self.round)
+        moved = self.moved or (bool(page.records) and page.count is not None and page.count != total)
+        return Progress(self.offset + len(page.records), total, moved, self.round, self.doubted)
 
 
 def path_of(walk: Walk) -> str:
@@ -64,9 +65,7 @@ def following_link(page: Page, progress: Progress, query: str) -> str | None:
         ProtocolError: the link leads back to the page it stands on (FAULTS P01).
     """
     if page.next_link is None or not page.records:
-        return None
-    if page.count is not None and progress.offset >= page.count:
-        return None
+        return None  # a total ends nothing: it may be too small; a link beyond it leads to an empty page (FAULTS P13)
     present = _names(page.next_link)
     missing = [part for part in query.split("&") if part and not _names(f"?{part}") & (present | _PLACE)]
     link = with_query(page.next_link, "&".join(missing))

@@ -25,7 +25,11 @@ class SnapshotPager:
         return self._begin(walk, Progress(), walk.page_size)
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
-        progress = _progress(page.request).after(page)
+        before = _progress(page.request)
+        progress = before.after(page)
+        if walk.resource.key and not page.records and not page.rejected and before == Progress():
+            # An empty answer is also what a server gives that has stumbled (FAULTS H13): it must say so twice.
+            return (self._begin(walk, Progress(doubted=True), page.request.size),)
         link = following_link(page, progress, _parameters(page.request, walk))
         if link is not None:
             return (PageRequest(url=link, state=_state(progress), size=page.request.size),)
@@ -51,7 +55,7 @@ class SnapshotPager:
         query = "&".join(part for part in (place, own_query(walk)) if part)
         return PageRequest(
             url=with_query(path_of(walk), query),
-            state=_state(progress) if progress.round else "",
+            state=_state(progress) if progress.round or progress.doubted else "",
             size=size if sized else None,
         )
 

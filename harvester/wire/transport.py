@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from harvester.contracts import Clock, Resolver
-from harvester.errors import BodyIncomplete, ConfigError, HarvesterError, OriginRefused, TimedOut
+from harvester.errors import BodyIncomplete, ConfigError, HarvesterError, OriginRefused, ProtocolError, TimedOut
 from harvester.model import Headers, Request, Response
 from harvester.wire.addresses import lookup
 from harvester.wire.body import check_framing, declared_length, open_body, too_large
@@ -149,7 +149,7 @@ class AiohttpTransport:
             try:
                 raw = await self._read(answer, headers)
                 body = await self._decoded(raw, status, headers)
-            except (BodyIncomplete, aiohttp.ClientPayloadError):
+            except (BodyIncomplete, ProtocolError, aiohttp.ClientPayloadError):
                 if status not in _PACING and status < 500:
                     raise
                 raw = body = b""

@@ -40,9 +40,8 @@ def test_one_request_without_parameters_is_the_whole_walk() -> None:
     assert PAGER.follow(walk, make_page(first, 3000), ()) == ()
 
 
-def test_an_empty_answer_ends_the_walk() -> None:
-    """204 for featured is a legitimate empty snapshot (FAULTS H13)."""
-    walk = make_walk()
+def test_an_empty_answer_ends_a_walk_of_records_without_identity() -> None:
+    walk = make_walk(CITIES, value="a001")
     assert PAGER.follow(walk, make_page(PAGER.first(walk), 0), ()) == ()
 
 
@@ -84,11 +83,22 @@ def test_parameters_the_link_leaves_out_are_put_on_again() -> None:
     assert second.url == f"{LINK}&rf%5B0%5D=listingID&disclaimers=true"
 
 
-def test_a_link_beyond_the_total_is_not_followed() -> None:
+def test_a_link_beyond_the_total_is_followed_to_the_empty_page_there() -> None:
+    """FAULTS P13: a total that is too small would end the set before its last records."""
     walk = make_walk()
     (second,) = PAGER.follow(walk, make_page(PAGER.first(walk), 50, link=LINK, count=70), ())
     beyond = "https://api.example.com/clients/featured?offset=100&limit=50"
-    assert PAGER.follow(walk, make_page(second, 20, link=beyond, count=70), ()) == ()
+    (third,) = PAGER.follow(walk, make_page(second, 20, link=beyond, count=70), ())
+    assert PAGER.follow(walk, make_page(third, 0, count=0), ()) == ()
+
+
+def test_an_empty_answer_is_asked_for_twice_before_it_is_believed() -> None:
+    """FAULTS H13: 204 is how the provider says that a set is empty, and what a server says that has stumbled."""
+    walk = make_walk()
+    first = PAGER.first(walk)
+    (again,) = PAGER.follow(walk, make_page(first, 0), ())
+    assert again.url == first.url
+    assert PAGER.follow(walk, make_page(again, 0), ()) == ()
 
 
 def test_a_page_shorter_than_asked_is_not_the_end() -> None:

@@ -414,10 +414,13 @@ async def test_a_cut_body_is_refused(data: bytes) -> None:
             await transport.send(get(server))
 
 
+@pytest.mark.parametrize(
+    "body", [b'Content-Length: 99\r\n\r\n{"err', b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\n?"]
+)
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_refusal_counts_although_its_body_is_cut(status: int) -> None:
-    """The pause it asks for stands in the head, which is whole."""
-    data = b'HTTP/1.1 %d X\r\nRetry-After: 7\r\nContent-Length: 99\r\n\r\n{"err' % status
+async def test_a_refusal_counts_although_its_body_cannot_be_read(status: int, body: bytes) -> None:
+    """The pause it asks for stands in the head, which is whole (FAULTS S05, H07)."""
+    data = b"HTTP/1.1 %d X\r\nRetry-After: 7\r\n%b" % (status, body)
     async with served(once(data)) as (server, transport):
         response = await transport.send(get(server))
     assert (response.status, response.body, response.headers["retry-after"]) == (status, b"", "7")
