@@ -26,6 +26,7 @@ class Witness:
     def __init__(self, world: World, contestant: Contestant) -> None:
         self._world, self._contestant = world, contestant
         self._seen: dict[str, set[bytes]] = {}
+        self.resources = list(contestant.resources)  # to harvest
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, PageFetched) and event.walk.startswith("w"):
@@ -51,7 +52,15 @@ def check_outcome(world: World, contestant: Contestant, report: Report, truth: s
         assert all(named), f"no reason is given: {report}"
     else:
         assert report.exit_status == 0, report
-    verdicts = {row.resource: row for row in report.resources}
+    check_runs(world, contestant, truth, witness)
+    row = {row.resource: row for row in report.resources}.get(contestant.path)
+    if row is None:
+        return f"exit {report.exit_status}: {'; '.join(each.reason for each in report.failures)}"
+    return "equal" if row.verdict == "complete" else f"exit {report.exit_status}, {row.verdict}: {row.reason}"
+
+
+def check_runs(world: World, contestant: Contestant, truth: str, witness: Witness) -> None:
+    """What is on disk of every resource: whole where it says so, and no line twice."""
     for resource, runs in _finished_runs(world).items():
         whole: Counter[bytes] = Counter()
         for run, manifest in runs:
@@ -63,10 +72,6 @@ def check_outcome(world: World, contestant: Contestant, report: Report, truth: s
             whole.update(set(lines) - set(whole) if manifest.mode != Phase.FULL else lines)
         if runs[-1][1].verdict == "complete":
             _check_whole(contestant, world, resource, whole, truth, witness)
-    row = verdicts.get(contestant.path)
-    if row is None:
-        return f"exit {report.exit_status}: {'; '.join(each.reason for each in report.failures)}"
-    return "equal" if row.verdict == "complete" else f"exit {report.exit_status}, {row.verdict}: {row.reason}"
 
 
 def _finished_runs(world: World) -> dict[str, list[tuple[PurePath, Manifest]]]:
