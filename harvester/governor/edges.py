@@ -36,6 +36,9 @@ _MOST = 256
 """Requests of a window at most: every answer is compared with all those of a few windows."""
 
 
+_MOMENT = 1e-6
+"""Seconds that a full window holds a request at least, when by rounding it has ended and has not."""
+
 _TRIALS = 3
 
 _SCOUTS = 40
@@ -139,14 +142,15 @@ class Edges:
         for number in range(first, last + 1):
             left = limit - self._may.get(number, 0) - open_requests
             if left < 1:
-                return high + (number + 1) * self._period - now
+                return max(_MOMENT, high + (number + 1) * self._period - now)
             room = min(room, left)
         if self._trials:
             if self._is_blurred(now):
                 return math.inf
             # It is the first of a window that certainly has begun, with nothing else that may be counted in it.
             number = last if first != last else first + 1
-            return 0.0 if first == last and room == limit else high + number * self._period - now
+            free = first == last and room == limit
+            return 0.0 if free else max(_MOMENT, high + number * self._period - now)
         if room == 1 and first == last and first % _SELDOM == 0 and limit > 1 and self._is_wide(high - low):
             # Now and then the last one goes out where it tells on which side of the edge it was.
             return max(0.0, (low + high) / 2 + (first + 1) * self._period - now)

@@ -107,6 +107,12 @@ def test_a_window_is_used_as_soon_as_it_has_certainly_begun_and_no_further_than_
     assert edges.wait(15.2, LIMIT, LIMIT) > 0.5  # all of the window is under way
 
 
+def test_no_rounding_at_an_edge_opens_a_full_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where bounds stand still, a window ends and begins at one instant, computed in two ways."""
+    monkeypatch.setattr("harvester.governor.bounds._DRIFT", 0.0)
+    assert simulate(Fixed, SECOND, 0.15, 3, latency=uneven, lanes=32).refused == 0
+
+
 def test_a_count_that_does_not_fit_ends_all_belief() -> None:
     """Somebody else uses the credential, or it is no such window."""
     edges = trusted()
