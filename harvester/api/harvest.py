@@ -103,9 +103,10 @@ async def run(
         publish(RunStarted(at=ports.clock.now(), sources=names, out=str(out)))
         for event in discovery.events:
             publish(event)
-        foresee = partial(promises_of, config, chosen, ports, resources, mode=mode)
-        for event in await asyncio.get_running_loop().run_in_executor(executor, foresee):
-            publish(event)
+        if not proving and mode != "sweep":  # what a listing of keys will show nobody knows before
+            foresee = partial(promises_of, config, chosen, ports, resources, mode=mode)
+            for event in await asyncio.get_running_loop().run_in_executor(executor, foresee):
+                publish(event)
         site = Site(
             out=out,
             fs=ports.fs,

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from harvester.model import Walk
+from harvester.model import Phase, Walk
 from harvester.provider import Provider
 from harvester.store.manifest import Manifest
 
+_PROVING = frozenset({Phase.SWEEP, Phase.REPAIR})  # walks of a proof: the next run need not be proven
 Stages = tuple[tuple[int, ...], ...]
 """Requests of each chain; the chains of one stage go side by side, the stages follow each other."""
 
@@ -92,11 +93,12 @@ def _as_last_time(last: Manifest, records: int) -> Stages:
     growth = records / last.records if last.records else 1.0
     rounds: dict[str, list[int]] = {}
     for each in last.walks:
-        rounds.setdefault(each.id[:1], []).append(each.requests)
+        if each.phase not in _PROVING:
+            rounds.setdefault(each.id[:1], []).append(each.requests)
     # w: the full walks; then c, d, e: the rounds of the closing delta.
     names = sorted(rounds, key=lambda name: (name != "w", name))
     stages = [tuple(math.ceil(each * growth) if name == "w" else each for each in rounds[name]) for name in names]
-    beside = last.requests - sum(map(sum, rounds.values()))  # counts, anchors, tokens, repeats
+    beside = last.requests - sum(each.requests for each in last.walks)  # counts, anchors, tokens, repeats
     return (*stages, (beside,)) if beside > 0 else tuple(stages)
 
 

@@ -175,6 +175,16 @@ def test_what_a_resource_needed_last_time_is_needed_again() -> None:
     assert stages_of(PROVIDER, property_walk(), 1000, 2, last) == ((5, 2), (1,), (1,), (2,))
 
 
+def test_what_a_proof_needed_last_time_is_not_needed_again() -> None:
+    """The next run need not be proven; neither its walks nor the requests of them are foreseen."""
+    proof = [msgspec.structs.replace(walk_evidence(f"{letter}00", 7), phase=phase) for letter, phase in _PROOF]
+    last = finished_run(walk_evidence("w00", 5), walk_evidence("c00", 1), *proof, requests=21)
+    assert stages_of(PROVIDER, property_walk(), 1000, 1, last) == ((5,), (1,), (1,))
+
+
+_PROOF = (("s", "sweep"), ("p", "repair"))
+
+
 def test_a_resource_that_has_grown_needs_as_many_more_pages() -> None:
     last = finished_run(walk_evidence("w00", 4), walk_evidence("c00", 1), requests=5)
     assert stages_of(PROVIDER, property_walk(), 1500, 1, last) == ((6,), (1,))
