@@ -55,7 +55,9 @@ async def test_a_server_that_comes_to_ignore_the_filter_is_found_out_by_the_delt
     assert report.exit_status == 1
     assert "ignores $filter" in report.resources[0].reason
     heard = Heard()
+    before = odd.log.lines().count(b"%20gt%20")
     report = await harvester.run(config, sink=heard)
+    assert odd.log.lines().count(b"%20gt%20") == before  # what changed is found without asking for it
     assert [event.requests > 0 for event in heard.probed] == [True]
     assert "ignores $filter" in heard.probed[0].doubt
     assert (report.exit_status, report.resources[0].verdict) == (1, "incomplete"), report.resources[0].reason
@@ -109,3 +111,14 @@ async def test_the_users_own_filter_is_part_of_every_question(odd: Sandbox, tmp_
     assert (found.profile.filter.value, found.profile.orderby.value) == ("honoured", "honoured")
     asked = [line for line in odd.log.lines().splitlines() if b"$skiptoken" not in line]
     assert all(b"ListPrice" in line for line in asked)
+
+
+async def test_a_count_that_was_found_wrong_does_not_make_a_run_incomplete(odd: Sandbox, tmp_path: Path) -> None:
+    """FAULTS P13: it can disprove a run only where it is right."""
+    assert (await harvester.run(north(odd, tmp_path, "count-wrong"))).exit_status == 0
+
+
+async def test_what_was_found_in_the_middle_of_faults_is_not_kept(odd: Sandbox, tmp_path: Path) -> None:
+    for _ in range(2):
+        found = (await probe(north(odd, tmp_path, "fails-orderby"))).sources[0].resources[0]
+        assert (found.kept, found.requests) == (False, 6)

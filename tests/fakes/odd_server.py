@@ -27,6 +27,7 @@ from harvester.wire.verdicts import error_of
 from tests.fakes.clock import FakeClock
 
 ODATA = load("odata")
+_PATIENCE = 5  # real seconds; a test that needs them has failed
 
 
 @cache
@@ -79,7 +80,8 @@ class OddServer:
                     at=self.clock.now(), source="odd", reason=f"GET x: status {reply.status}", attempt=1, seconds=1
                 )
             )
-            await anyio.sleep_forever()  # as long as it takes to be asked again
+            with anyio.fail_after(_PATIENCE):
+                await anyio.sleep_forever()  # as long as it takes to be asked again
         response = Response(
             status=reply.status,
             headers=Headers(reply.headers),
