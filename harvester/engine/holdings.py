@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from types import TracebackType
@@ -10,6 +11,16 @@ from typing import Self
 from harvester.contracts import Fs
 from harvester.model import Phase, Walk
 from harvester.store.key_table import KeyTable
+
+_TABLE = re.compile(r"held|later|(gone|listed|wanted|left|again|nobody|any)(-[a-z]+)?")
+
+
+def clear_away(fs: Fs, seen_at: PurePath) -> None:
+    """Remove the tables that a dead process has left beside *seen_at*; only the next sweep would do it else."""
+    for name in fs.names(seen_at.parent):
+        table = name.removeprefix(f"{seen_at.stem}.")
+        if table != name and _TABLE.fullmatch(table):
+            fs.remove(seen_at.parent / name)
 
 
 class Holdings:

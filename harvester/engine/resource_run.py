@@ -18,7 +18,7 @@ from harvester.engine.assignment import assign
 from harvester.engine.crew import Crew
 from harvester.engine.evidence import Evidence
 from harvester.engine.held import Held, is_changes_only
-from harvester.engine.holdings import Holdings
+from harvester.engine.holdings import Holdings, clear_away
 from harvester.engine.parts import whole
 from harvester.engine.proof import LETTERS, LISTINGS, prove
 from harvester.engine.quarantine import Quarantine
@@ -111,6 +111,7 @@ class ResourceRun:
         await self._in_thread(site.fs.make_directory, self.directory)
         seen_at = layout.state_directory(site.out) / "seen" / f"{self._source.name}.{self._resource.dirname}.sqlite"
         await self._in_thread(lambda: site.fs.make_directory(seen_at.parent, private=True))
+        await self._in_thread(clear_away, site.fs, seen_at)
         with ExitStack() as tables:
             seen = tables.enter_context(SeenKeys(site.fs, seen_at if site.keys_on_disk else None))
             holdings = tables.enter_context(self._holdings(seen_at)) if self._must_prove(earlier) else None

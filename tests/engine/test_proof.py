@@ -450,3 +450,14 @@ async def test_a_record_that_is_gone_does_not_keep_the_next_one_from_being_asked
         "Property('000037')",
         "Property('000050')",
     ]
+
+
+async def test_tables_that_a_dead_process_left_are_cleared_away(out: Path) -> None:
+    """A listing of ten million keys takes half a gigabyte."""
+    bench = Bench(out, {"Property": listings(5)})
+    seen = out / "_harvester" / "seen"
+    seen.mkdir(parents=True)
+    for name in ("lake.Property.held", "lake.Property.listed-s", "lake.Office.held", "lake.Property.notes"):
+        (seen / name).write_bytes(b"left")
+    await bench.run("Property")
+    assert sorted(path.name for path in seen.iterdir()) == ["lake.Office.held", "lake.Property.notes"]
