@@ -47,8 +47,8 @@ bench: $(TOOLS) ## measure, and compare with a plain aiohttp + orjson loop
 odd-servers: $(TOOLS) ## harvest SEEDS servers with oddities by chance while their rows come and go
 	$(BIN)/python -m tests.api.odd_servers $(SEEDS) $(FROM)
 
-quota-sweep: $(TOOLS) ## what the governor gets of hidden quotas: SEEDS=200 HOURS=24 WORD=headers
-	$(BIN)/python -m tests.governor.sweep $(or $(SEEDS),3) $(or $(HOURS),24) "$(WORD)"
+quota-sweep: $(TOOLS) ## what the governor gets of hidden quotas: SEEDS=200 HOURS=24 WORD=headers FILE=rows.txt
+	$(BIN)/python -m tests.governor.sweep $(or $(SEEDS),3) $(or $(HOURS),24) "$(WORD)" $(FILE)
 
 fuzz: $(TOOLS) ## read COUNT made-up answers (a million) in every dialect of quotas
 	$(BIN)/python -m tests.governor.fuzz $(or $(COUNT),1000000)

@@ -21,9 +21,6 @@ UNTIMED = 60.0
 _MOVING = 30.0
 """Seconds after the first Reset of a quota of bytes in which a sliding one gives room again by our own log."""
 
-_MOVING = 30.0
-"""Seconds after the first Reset of a quota of bytes in which a sliding one gives room again by our own log."""
-
 
 class Gate:
     """A limit of requests or of bytes over a period, declared by the budget or told by the server."""
@@ -139,18 +136,18 @@ class Gate:
             resets_in = self.seconds if self.seconds is not None else UNTIMED
         ended = self.feedback.reset_at
         rolled = self.feedback.hear(remaining, now + resets_in, now, sent_after, own=own)
+        server_limit = self._server_limit()
+        if own and server_limit is not None:
+            # Two answers at one instant: whose figure it was is not known any more.
+            again = self._figure is not None and self._figure[0] == now
+            self._figure = None if again else (now, server_limit - remaining, signal.resets_at)
         if rolled is None:
             return
-        server_limit = self._server_limit()
         if self.log is None or server_limit is None:
             self._kept = self._keep_back()
             self.feedback.explained = False
             return
         counted = max(0, server_limit - remaining)
-        if own:
-            # Two answers at one instant: whose figure it was is not known any more.
-            again = self._figure is not None and self._figure[0] == now
-            self._figure = None if again else (now, server_limit - remaining, signal.resets_at)
         if rolled:
             before = self.log.certain(sent_after)
             if self.edges is None:  # of a short window, a Reset in whole seconds tells nothing
@@ -246,10 +243,6 @@ class Gate:
             return 0.0
         if open_requests:
             return math.inf
-        if self.unit == "bytes" and self.kind != "fixed":
-            # The Reset of a sliding window gives back the oldest answer only, which may be less than a page needs.
-            late = told.reset_at + GUARD + _MOVING - now
-            return own if self.kind == "sliding" else min(own, max(0.0, late))
         if self.unit == "bytes" and self.kind != "fixed":
             # The Reset of a sliding window gives back the oldest answer only, which may be less than a page needs.
             late = told.reset_at + GUARD + _MOVING - now

@@ -12,8 +12,10 @@ import random
 import statistics
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from harvester.governor.learned import Learned
 from tests.fakes.quota_servers import Fixed, Kind, Quota, Sliding, sound
 from tests.governor.hidden_quota import (
     LANES,
@@ -29,6 +31,15 @@ from tests.governor.hidden_quota import (
     uneven,
 )
 
+TELLS = {
+    "headers": "what is left of each window and when it begins anew",
+    "learned": "the same, and an earlier run has proven the windows of a second to be fixed ones",
+    "nothing": "",
+    "refusals": "limits are unknown, and refusals name their window",
+    "429": "limits are unknown, and refusals name nothing but a wait",
+}
+FIXED = (Learned(seconds=1.0, limit=None, kind="fixed", evidence="a sweep", at=datetime(2026, 3, 1, tzinfo=UTC)),)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -36,9 +47,7 @@ class Case:
 
     name: str
     quota: Quota
-    tells: (
-        str  # "headers", "nothing", "refusals" (limits unknown, refusals name their window), "429" (nothing but a wait)
-    )
+    tells: str  # see ``TELLS``
     hours: float = 24.0
     lanes: int = LANES
     volume: Quota = ()
@@ -51,12 +60,13 @@ class Case:
             self.quota,
             min(hours, self.hours),
             seed,
-            headers=self.tells == "headers",
+            headers=self.tells in {"headers", "learned"},
             known=() if self.tells in {"refusals", "429"} else None,
             names_window=self.tells == "refusals",
             count_refused=bool(seed % 2),
             latency=latency,
             lanes=self.lanes,
+            learned=FIXED if self.tells == "learned" else (),
             volume=self.volume,
             size=self.size,
         )
@@ -72,7 +82,7 @@ class Case:
             min(hours, self.hours) * 3600,
             latency=latency(random.Random(seed + 1)),
             lanes=self.lanes,
-            told=self.tells == "headers",
+            told=self.tells in {"headers", "learned"},
         )
 
 
@@ -88,9 +98,9 @@ CASES = (
     *(Case(f"250/h {tells}", HOUR, tells) for tells in ("headers", "nothing", "refusals")),
     *(Case(f"20/min + 480/day {tells}", NESTED, tells) for tells in ("headers", "nothing")),
     *(Case(f"20/min + 250/h {tells}", BOTH, tells) for tells in ("headers", "nothing", "refusals")),
-    *(Case(f"10/s {tells}", SECOND, tells, hours=0.5, lanes=32) for tells in ("headers", "nothing")),
+    *(Case(f"10/s {tells}", SECOND, tells, hours=0.5, lanes=32) for tells in ("headers", "learned", "nothing")),
     *(Case(f"20/min {tells}", MINUTE, tells) for tells in ("headers", "nothing", "refusals", "429")),
-    *(Case(f"2/s + 7200/h + 40000/day {tells}", THREE, tells, lanes=16) for tells in ("headers", "nothing")),
+    *(Case(f"2/s + 7200/h + 40000/day {tells}", THREE, tells, lanes=16) for tells in ("headers", "learned", "nothing")),
     *(
         Case(f"the same + 4 GB/h {tells}", THREE, tells, lanes=16, volume=GIGABYTES, size=megabytes)
         for tells in ("headers", "nothing")
