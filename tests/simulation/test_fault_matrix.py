@@ -13,6 +13,7 @@ from harvester.sandbox.faults import Faults
 from tests.simulation.contestants import ALL, CONTESTANTS, Contestant
 from tests.simulation.fault_rows import CASES, HEAVY, Case
 from tests.simulation.faulted import harvest_under
+from tests.simulation.plays import scenarios
 from tests.simulation.world import simulate
 
 ROWS = (
@@ -50,3 +51,9 @@ def test_every_row_has_a_case_and_every_case_is_a_fault_the_sandbox_knows() -> N
     for contestant in ALL.values():
         for case in (*CASES, *HEAVY):
             Faults(case.rules(contestant))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_harvest_under_two_faults_is_whole_or_says_why_not(seed: int) -> None:
+    """Drawn from the catalogue at random; ``make simulate`` plays hundreds (scenario ``fault_pairs``)."""
+    simulate("fault_pairs", seed, scenarios()["fault_pairs"])
