@@ -94,7 +94,7 @@ async def find_anchor(source: Source, transport: Transport, walk: Walk) -> str |
     read = HeadReader(walk.resource).read
     latest = Latest()
     latest.take((head.modified or None for head in map(read, page.records)), page.served_at)
-    return latest.oldest
+    return latest.anchor
 
 
 async def count(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> int | None:

@@ -66,11 +66,13 @@ async def play(world: World) -> None:
 
 
 async def _harvest(world: World, config: Config, unrest: _Unrest, mode: str) -> None:
-    crashes = 0
+    crashes, restless = 0, unrest.any
     while not await attempt(world, config, unrest, None if crashes >= _CRASHES else world.faults, mode=mode):
         crashes += 1
         assert crashes <= _CRASHES, "not complete although nothing interferes"
+        unrest.any = restless and crashes < _CRASHES  # a tie that keeps moving is told as that
         await asyncio.sleep(2 ** world.faults.uniform(0, 10))
+    unrest.any = restless
     world.figures["crashes"] = world.figures.get("crashes", 0) + crashes
 
 
