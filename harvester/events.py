@@ -79,6 +79,12 @@ class Quarantined(ResourceEvent, frozen=True, kw_only=True, tag="quarantined"):
     reason: str
 
 
+class ListingBegun(ResourceEvent, frozen=True, kw_only=True, tag="listing_begun"):
+    """All keys of the resource are listed now, as often as it has been done in this attempt."""
+
+    round: int  # from 1; 0: once more, to confirm what has gone
+
+
 class Compared(ResourceEvent, frozen=True, kw_only=True, tag="compared"):
     """A listing of the provider's keys has been held against the keys that are held."""
 

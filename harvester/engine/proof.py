@@ -34,7 +34,7 @@ from harvester.engine.stopping import unless_stopped
 from harvester.engine.suspicion import MOST_GONE, Suspicion
 from harvester.engine.workshop import Workshop
 from harvester.errors import GiveUpError, Locked, StorageError
-from harvester.events import Compared
+from harvester.events import Compared, ListingBegun
 from harvester.model import Walk
 from harvester.provider import Repair
 from harvester.store.commits import Commit
@@ -175,6 +175,14 @@ class _Proof:
         table: KeyTable,
     ) -> int:
         """Read the listings to their ends and put them into *table*; how many lines have no key."""
+        shop.sink(
+            ListingBegun(
+                at=shop.clock.now(),
+                source=self._source.name,
+                resource=self._evidence.resource.name,
+                round=_LISTINGS.find(letter) + 1,
+            )
+        )
         try:
             ended = await self._crew.run(listings, replace(shop, intake=ListingIntake, count=None), earlier)
         except (StorageError, Locked):

@@ -12,8 +12,10 @@ from rich.text import Text
 
 from harvester.contracts import Clock
 from harvester.events import (
+    Compared,
     Counted,
     Event,
+    ListingBegun,
     PageFetched,
     Probed,
     Quarantined,
@@ -47,6 +49,7 @@ class _Line:
     counts: dict[str, int] = field(default_factory=dict)  # records the provider claims, by walk
     records: int = 0  # of this attempt
     quarantined: int = 0
+    doing: str = ""  # what else than reading everything
     recent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def add(self, now: float, records: int) -> None:
@@ -99,6 +102,13 @@ class Board:
                 if line := self._lines.get((event.source, event.resource)):
                     line.add(now, event.records)
                     self._credential(event.source).why = ""
+            case ListingBegun():
+                if line := self._lines.get((event.source, event.resource)):
+                    line.doing = "listing all keys"
+            case Compared():
+                if line := self._lines.get((event.source, event.resource)):
+                    again = event.missing + event.differing
+                    line.doing = f"{units.number_of(again, 'record')} to fetch again" if again else ""
             case Counted():
                 if line := self._lines.get((event.source, event.resource)):
                     line.counts[event.walk] = event.expected
@@ -215,5 +225,7 @@ def _state(line: _Line, credential: _Credential, now: float) -> str:
         return f"waiting {units.countdown(credential.paused_until - now)}{why}"
     if credential.why and not credential.paused_until:
         return printable(credential.why, 60)
+    if line.doing:
+        return line.doing
     eta = line.eta(now)
     return f"ETA {units.duration(eta)}" if eta is not None else ""

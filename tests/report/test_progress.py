@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from harvester.events import Probed, Quarantined, Repeated, SourceFailed, Warned, WindowUse
+from harvester.events import Compared, ListingBegun, Probed, Quarantined, Repeated, SourceFailed, Warned, WindowUse
 from harvester.report.progress import Board, Progress
 from tests.fakes import happenings as h
 from tests.fakes.clock import FakeClock
@@ -122,6 +122,32 @@ def test_a_repeat_shows_until_the_next_page_and_quarantine_is_counted() -> None:
     assert drawn(board) == [["ims Property", "0 records", "0/s", "1 quarantined", "try 2: 503"]]
     board.fold(h.page(1))
     assert "try" not in str(drawn(board))
+
+
+def compared(missing: int, differing: int) -> Compared:
+    return Compared(
+        at=h.START,
+        source="ims",
+        resource="Property",
+        round=1,
+        listed=9,
+        missing=missing,
+        differing=differing,
+        gone=5,
+    )
+
+
+def test_a_proof_is_told_while_it_is_made() -> None:
+    """Nothing is written meanwhile, and an ETA of the whole would say nothing."""
+    board = Board(FakeClock())
+    board.fold(h.started())
+    board.fold(h.counted(1000))
+    board.fold(ListingBegun(at=h.START, source="ims", resource="Property", round=1))
+    assert drawn(board)[0][-1] == "listing all keys"
+    board.fold(compared(missing=2, differing=1))
+    assert drawn(board)[0][-1] == "3 records to fetch again"
+    board.fold(compared(missing=0, differing=0))
+    assert drawn(board)[0][-1] == "0/s"
 
 
 def test_a_finished_resource_leaves_a_line_behind() -> None:
