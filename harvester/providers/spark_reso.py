@@ -78,6 +78,7 @@ PROVIDER = Provider(
     overlap=1200.0,  # the server's caches may be that old (section 5)
     timestamps="iso",
     count=count,
+    doubt=count,
     counts_pages=True,
     questions=ODataQuestions(),
     envelope=ODataEnvelope(),
