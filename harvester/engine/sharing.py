@@ -48,6 +48,7 @@ class Sharing:
         self._whole: set[str] = set()  # walks that cannot be cut any more
         self._pages = 0.0
         self._since_cut: dict[str, int] = {}  # requests of a walk when it was cut
+        self._cut_at: dict[str, str | None] = {}  # and the value it had reached
 
     # -------------------------------------------------------------- the start
 
@@ -134,7 +135,9 @@ class Sharing:
         tally = position.tally
         since = tally.requests - self._since_cut.get(walk.id, 0)
         reached = self._value(position.last)
-        if reached is None or walk.undated or walk.id in self._whole or not since:
+        # In the midst of many records of one value there is nothing to cut, however many are left.
+        stuck = self._cut_at.get(walk.id) == reached
+        if reached is None or stuck or walk.undated or walk.id in self._whole or not since:
             return Stand(walk=walk.id, left=0.0, pages=0, full=False)
         rows: float | None = position.left
         learned = self._learned.get(walk.value)
@@ -171,6 +174,7 @@ class Sharing:
         if position.left is not None:
             position.left = int(position.left * at_shares[0])  # until its next page tells
         self._since_cut[walk.id] = position.tally.requests
+        self._cut_at[walk.id] = self._value(position.last)
         return tuple(parts)
 
     async def _places(self, walk: Walk, last: Head | None, at_shares: Sequence[float]) -> tuple[str, ...]:
