@@ -48,6 +48,8 @@ def wanted_of(name: str, section: SourceConfig, provider: Provider, only: Sequen
             check_resource(name, each.name, known)
     layout.check_distinct((each.name.replace("/", ".") for each in configured), path=f"sources.{name}.resources")
     everything = [_wanted(name, section, each, known, provider) for each in configured]
+    for wanted in everything:
+        _check_reach(name, section, provider, wanted)
     chosen = [each for each in everything if not only or each.resource.name in only]
     return with_parents(provider, chosen, everything)
 
@@ -164,6 +166,21 @@ def _wanted(
         horizon=section.lead_horizon,
         headers=headers,
     )
+
+
+def _check_reach(name: str, section: SourceConfig, provider: Provider, wanted: Wanted) -> None:
+    """Raises ConfigError for a walk that looks back in time where the resource's own does not, or the other way round.
+
+    One reaches back to the horizon only, and the other asks once without an interval: each answers a part of what a
+    resource of the other kind holds, and nothing in that answer tells so (IDX Broker contract, section 4).
+    """
+    own = wanted.resource.walk or provider.full
+    asked = wanted.pager or own
+    if (asked in provider.look_back) != (own in provider.look_back):
+        path = f"sources.{name}.{'walk' if section.walk == asked else 'resource'}"
+        raise ConfigError(
+            f"{wanted.resource.name} is read by the walk {own!r}; {asked!r} would lose records", path=path
+        )
 
 
 def _expand(section: SourceConfig) -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harvester import providers
-from harvester.api.selection import fingerprint
+from harvester.api.selection import fingerprint, wanted_of
+from harvester.config.schema import ResourceConfig, SourceConfig
+from harvester.errors import ConfigError
 from harvester.planning.plan import Wanted
 
 LEADS = providers.load("idx_broker")
@@ -36,3 +38,16 @@ def test_a_resource_is_another_one_when_its_parent_is() -> None:
 def test_how_many_records_come_at_a_time_tells_nothing_apart() -> None:
     larger = Wanted(resource=LEAD, page_size=500)
     assert fingerprint(LEADS, "https://api", larger) == fingerprint(LEADS, "https://api", Wanted(resource=LEAD))
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "other"), [("clients/featured", "snapshot", "windows"), ("leads/note", "windows", "snapshot")]
+)
+def test_a_walk_that_would_reach_only_a_part_of_a_resource_is_refused(name: str, own: str, other: str) -> None:
+    """Nothing in its answers tells that there is more: such a run would end complete with records missing."""
+    fault = f"{name} is read by the walk '{own}'; '{other}' would lose records"
+    with pytest.raises(ConfigError, match=f"^sources.idx.resource: {fault}$"):
+        wanted_of("idx", SourceConfig(resource=(ResourceConfig(name=name, walk=other),)), LEADS)
+    with pytest.raises(ConfigError, match=f"^sources.idx.walk: {fault}$"):
+        wanted_of("idx", SourceConfig(resources=(name,), walk=other), LEADS)
+    assert wanted_of("idx", SourceConfig(resource=(ResourceConfig(name=name, walk=own),)), LEADS)[-1].pager == own
