@@ -18,7 +18,7 @@ from harvester.pagers.ordering import sortable
 from harvester.pagers.resize import resized
 
 _STATE = "newest first"
-ROWS = 100
+ROWS = 200
 
 
 @dataclass(frozen=True, kw_only=True)

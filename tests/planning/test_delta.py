@@ -164,6 +164,14 @@ def test_each_provider_has_its_overlap(provider: str, resource: str, since: str)
     assert (delta.id, delta.enough) == ("n00", full.enough)
 
 
+def test_local_times_without_a_zone_are_read_again_by_an_hour_more() -> None:
+    """FAULTS T07: the night the clocks go back, changes are stamped with times of an hour before."""
+    runs = [run("1", evidence("w00", "2026-11-01T01:59:00", value="A"))]
+    walks = delta_walks(load("ims"), runs, [walk_of("ims", "Property", "A")])
+    assert walks is not None
+    assert walks[0].since == "2026-11-01T00:54:00"
+
+
 def test_a_scope_that_nothing_is_known_of_is_walked_whole() -> None:
     runs = [run("1", evidence("w00", "2026-01-01T10:00:00", value="A"))]
     known, new = walk_of("ims", "Property", "A"), walk_of("ims", "Property", "B")

@@ -2,8 +2,9 @@
 
 Rows come late by less than the provider's margin, in ties longer than a page, with seven digits, go and come back,
 and one is dated years ahead. The server may cut its pages, the machine's clock may be wrong, and be set forward and
-back. Once nothing changes any more, two deltas make the current state hold every row as it is (FAULTS T01, T02, T03,
-T05, T06, T09, T12, C02; invariants 2, 5 and 10). Rows that went may still be in it: only a sweep finds them.
+back; local times without a zone go back by an hour. Once nothing changes any more, two deltas make the current state
+hold every row as it is (FAULTS T01, T02, T03, T05, T06, T07, T09, T12, C02; invariants 2, 5 and 10). Rows that went
+may still be in it: only a sweep finds them.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ async def play(world: World) -> None:
     async with world.serving(records=world.data.randint(60, 140)) as sandbox:
         walk = chance.choice(_WALKS.get(provider, (None,)))
         config = world.config(provider, **({} if walk is None else {"walk": walk}))
-        unrest = _Unrest(world, provider)
+        unrest = Unrest(world, provider)
         if chance.random() < 0.3:
             world.machine.clock.jump(chance.choice((-7_200.0, -600.0, 600.0, 7_200.0)))
         if provider != "idx_broker" and chance.random() < 0.4:
@@ -51,6 +52,8 @@ async def play(world: World) -> None:
             await asyncio.sleep(2 ** chance.uniform(0, 14))
             if chance.random() < 0.3:
                 world.machine.clock.jump(chance.choice((-3_600.0, -90.0, 90.0, 3_600.0)))
+            if provider == "ims" and not sandbox.clock.skew and chance.random() < 0.2:
+                sandbox.clock.skew = -3_600.0  # the night the clocks go back: its times have no zone
             for _ in range(chance.randint(0, 6)):
                 unrest.change()
             if chance.random() < 0.7:
@@ -65,7 +68,7 @@ async def play(world: World) -> None:
         unrest.check()
 
 
-async def _harvest(world: World, config: Config, unrest: _Unrest, mode: str) -> None:
+async def _harvest(world: World, config: Config, unrest: Unrest, mode: str) -> None:
     crashes, restless = 0, unrest.any
     while not await attempt(world, config, unrest, None if crashes >= _CRASHES else world.faults, mode=mode):
         crashes += 1
@@ -76,7 +79,7 @@ async def _harvest(world: World, config: Config, unrest: _Unrest, mode: str) -> 
     world.figures["crashes"] = world.figures.get("crashes", 0) + crashes
 
 
-class _Unrest(Changes):
+class Unrest(Changes):
     """A sink: rows change between deltas, and at any page of one."""
 
     def __init__(self, world: World, provider: str) -> None:
@@ -84,6 +87,8 @@ class _Unrest(Changes):
         self.any, self.resources = True, _RESOURCES[provider]
         self._odd: set[str] = set()  # keys of rows that were dated in the future: what they become may look older
         overlap = next(each.overlap for each in providers() if each.name == provider)
+        if provider == "ims":
+            overlap -= 3_600.0  # kept for the night the clocks go back
         self._margin = 0.0 if provider == "idx_broker" else overlap - _SLACK
 
     def __call__(self, event: Event) -> None:
