@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from harvester.errors import HarvesterError, OrderViolated, SeamBroken
+from harvester.errors import HarvesterError, OrderViolated, SeamBroken, WentRound
 from harvester.model import Walk
 from harvester.provider import Provider
 
@@ -16,6 +16,6 @@ def instead_of(provider: Provider, walk: Walk, error: HarvesterError) -> Walk | 
     order of the server and on its rows keeping still enough, a walk by value or by the server's own links does not.
     """
     other = provider.instead.get(walk.pager)
-    if other is None or not isinstance(error, SeamBroken | OrderViolated):
+    if other is None or not isinstance(error, SeamBroken | OrderViolated | WentRound):
         return None
     return replace(walk, pager=other, reason=f"Read by {other} instead of {walk.pager}: {error}")

@@ -225,6 +225,8 @@ class Cover:
         ahead = sum(cell.kind in (Kind.ON, Kind.END) and self._end_of(cell) > last.end for cell in self._flying)
         if not ahead and self._front > last.end:
             self._set_front(last.end)
+        if self._length() <= self._overlap:
+            return False  # so few that any page would be the same again
         if self._tail.claimed or (self._wall is not None and self._front >= self._wall):
             return False
         if self._front - self._spans[0].end > _WINDOW * self._lanes * self._length():
