@@ -15,7 +15,6 @@ from harvester.pagers.loops import Trail, digest
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.resize import resized
 
-
 MAX_EMPTY = 3
 """Empty pages in a row that end a chain although each tells a new token: one alone may be a gap (FAULTS P05)."""
 

@@ -15,8 +15,8 @@ from harvester.pagers.by_key import EntityByKey
 from harvester.pagers.numbered import NumberedPager
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.page_number import PageNumberPager
-from harvester.pagers.spark_token import SparkTokenPager
 from harvester.pagers.questions import SparkQuestions
+from harvester.pagers.spark_token import SparkTokenPager
 from harvester.provider import KeyListing, Provider
 
 _SUCCESS_FIRST = re.compile(rb'\s*\{\s*"D"\s*:\s*\{\s*"Success"\s*:\s*true\b')  # spares looking through every page
