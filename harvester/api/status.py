@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path, PurePath
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harvester.api.ports import Ports
 from harvester.errors import ArgumentError
@@ -18,7 +18,7 @@ class ResourceStatus(Struct, frozen=True, kw_only=True):
     """One resource of one source: its last finished run, and the unfinished one if there is one."""
 
     source: str
-    resource: str  # as the directory says it: a slash has become a dot
+    resource: str  # before its first run has finished as the directory says it: a slash is a dot there
     finished_run: str = ""  # "": none has finished
     mode: str = ""  # of that run: ``full``, ``delta``; *records* and *bytes* are what it brought
     verdict: str = ""
@@ -70,7 +70,7 @@ def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusR
         if manifest is not None:
             row = ResourceStatus(
                 source=source_name,
-                resource=resource_name,
+                resource=manifest.resource,
                 finished_run=manifest.run,
                 mode=manifest.mode,
                 verdict=manifest.verdict,
@@ -92,8 +92,8 @@ def _with_unfinished(row: ResourceStatus, run: RunDirectory, ports: Ports) -> Re
             committed += commits[-1].tally.records
             done += commits[-1].done
             still += not commits[-1].done
-    return ResourceStatus(
-        **{name: getattr(row, name) for name in row.__struct_fields__[:9]},
+    return structs.replace(
+        row,
         unfinished_run=run.name,
         committed=committed,
         walks_done=done,

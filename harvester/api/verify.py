@@ -144,7 +144,8 @@ def _compared(check: ResourceCheck, difference: Difference) -> ResourceCheck:
     ):
         if count:
             shown = samples[0][:120].decode("utf-8", "backslashreplace") if samples else ""
-            problems.append(f"{count:,} records are {what}, for example {shown}")
+            records = "1 record is" if count == 1 else f"{count:,} records are"
+            problems.append(f"{check.source} {check.resource}: {records} {what}, for example {shown}")
     return structs.replace(
         check,
         problems=tuple(problems),
