@@ -122,7 +122,9 @@ def _known(number: int | None) -> str:
 def _forecast(planned: PlannedSource) -> str:
     expected = planned.forecast
     if not expected.requests and not planned.complete:
-        return "how much it takes is not known: nothing could be counted, and no run has finished"
+        counted = any(item.records is not None for item in planned.resources)
+        why = "the size of the pages is the server's" if counted else "nothing could be counted"
+        return f"how much it takes is not known: {why}, and no run has finished"
     least = "" if planned.complete else "at least "
     size = "" if expected.bytes is None else f", {units.size(expected.bytes)}"
     decides = f", held up by {expected.binding}" if expected.binding else ""

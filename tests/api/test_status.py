@@ -11,7 +11,8 @@ from harvester.api.status import status
 from harvester.store import layout
 from harvester.store.commits import CommitLog
 from harvester.store.documents import encode_document
-from harvester.store.manifest import Manifest, manifest_path
+from harvester.store.layout import manifest_path
+from harvester.store.manifest import Manifest
 from tests.fakes.clock import SeededRng
 from tests.fakes.fs import MemoryFs
 from tests.store.harvest import OUT, RUN, commit, finish, seal
