@@ -70,7 +70,7 @@ def test_status_tells_what_the_demo_left(demo: tuple[Path, object]) -> None:
     assert invoke(["status", str(demo[0])], shown.context) == 0
     text = shown.stdout.getvalue()
     assert "spark_reso" in text
-    assert "clients.featured" in text
+    assert "clients/featured" in text
     assert "unfinished" not in text
     machine = on_disk()
     assert invoke(["status", str(demo[0]), "--json"], machine.context) == 0
