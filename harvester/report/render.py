@@ -73,13 +73,17 @@ def write_report(report: Report, console: Console) -> None:
     # Few records are no surprise where only changes were read; where everything was, the mode says nothing.
     modes = ("mode",) if any(row.mode not in {"", "full"} for row in report.resources) else ()
     table = table_of("source", "resource", *modes, *numbers, "verdict", right=numbers, dispensable=dispensable)
-    for row in report.resources:
+    first = {row.source: number for number, row in reversed([*enumerate(report.resources)])}
+    for row in sorted(report.resources, key=lambda row: first[row.source]):  # side by side they begin in any order
         mode = (safe(row.mode or "-"),) if modes else ()
         table.add_row(safe(row.source), safe(row.resource), *mode, *_numbers(row), verdict(row.verdict))
     if report.resources:
         console.print(table)
     write_reasons(console, [(row.source, row.resource, row.verdict, row.reason) for row in report.resources])
+    told = {(row.source, row.reason) for row in report.resources}
     for failure in report.failures:
+        if (failure.source, failure.reason) in told:
+            continue
         write_line(console, f"{failure.source} failed: {failure.reason}", "red")
     for warning in report.warnings:
         write_line(console, f"warning: {warning}", "yellow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 
 from harvester.events import SourceFailed
@@ -47,6 +48,28 @@ def test_the_closing_table_says_for_each_resource_complete_or_why_not() -> None:
     assert member_row.split()[-1] == "incomplete"
     assert "\nims Member: incomplete: the server counts 7 more than it served\n" in text
     assert "1 of 2 resources complete: 1,334 records, 2.0 kB in out, 0 requests, 1m 00s (41 s waiting)" in text
+
+
+def test_resources_that_began_side_by_side_stand_with_their_source() -> None:
+    tally = Tally()
+    tally(h.run_started())
+    for source, resource in (("ims", "Database"), ("centris", "Office"), ("ims", "Property")):
+        tally(structs.replace(h.started(resource), source=source))
+        tally(structs.replace(h.finished(resource), source=source))
+    rows = [line.split()[:2] for line in shown(tally).splitlines()[2:5]]
+    assert rows == [["ims", "Database"], ["ims", "Property"], ["centris", "Office"]]
+
+
+def test_a_failure_that_a_resource_has_told_is_not_told_again() -> None:
+    tally = Tally()
+    tally(h.run_started())
+    tally(h.started())
+    tally(h.finished(verdict="failed", reason="credentials refused"))
+    for source, reason in (("ims", "credentials refused"), ("centris", "no route")):
+        tally(SourceFailed(at=h.START, source=source, reason=reason))
+    text = shown(tally)
+    assert text.count("credentials refused") == 1
+    assert "centris failed: no route" in text
 
 
 def test_server_text_cannot_steer_the_terminal() -> None:
