@@ -70,7 +70,8 @@ async def run(
     max_wait
         wait at most so long for quota; where it takes longer, end with status 75 and say when to come back.
     prove
-        when a resource has been read, list all its keys and fetch what is missing or different until nothing is.
+        read everything, then list all keys and fetch what is missing or different until nothing is; not with delta or
+        sweep.
     allow_purge
         a sweep may take more than a fifth of a resource's records for deleted.
     restart

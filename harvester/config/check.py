@@ -93,7 +93,8 @@ def check_walks(source: str, section: SourceConfig, known: Collection[str]) -> N
     walks |= {f"sources.{source}.resource[{number}].walk": table.walk for number, table in enumerate(section.resource)}
     for path, walk in walks.items():
         if walk is not None and walk not in known:
-            raise unknown_key(path, walk, known, what=f"this provider has no walk {walk!a}")
+            # All of them, not the nearest: ranges and pages are spelled alike and have nothing in common.
+            raise ConfigError(f"this provider has no walk {walk!a}; known are: {', '.join(sorted(known))}", path=path)
 
 
 def check_source_names(names: Sequence[str], config: Config) -> None:
