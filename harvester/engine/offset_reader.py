@@ -65,6 +65,7 @@ class OffsetReader:
         self._ready = 0
         self._results_in, self._results = anyio.create_memory_object_stream[Fetched | HarvesterError](math.inf)
         self._scopes: set[anyio.CancelScope] = set()
+        self._closed = False
 
     async def next(self) -> Fetched | None:
         """The next page to arrive; None when the walk has ended.
@@ -92,6 +93,7 @@ class OffsetReader:
 
     def close(self) -> None:
         """End the fetches under way."""
+        self._closed = True
         for scope in tuple(self._scopes):
             scope.cancel()
         self._results_in.close()
@@ -103,6 +105,8 @@ class OffsetReader:
             self._tasks.start_soon(self._deliver, cell)
 
     async def _deliver(self, cell: Cell) -> None:
+        if self._closed:  # a stop came before the event loop got here
+            return
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
             try:

@@ -77,6 +77,7 @@ class WalkReader:
         self._ready = 0  # pages fetched and not yet handed out
         self._results_in, self._results = anyio.create_memory_object_stream[Fetched | HarvesterError](math.inf)
         self._scopes: set[anyio.CancelScope] = set()
+        self._closed = False
 
     async def next(self) -> Fetched | None:
         """The next page to arrive; None when the walk has ended.
@@ -99,7 +100,8 @@ class WalkReader:
         self._walk = walk
 
     def close(self) -> None:
-        """End the fetches under way."""
+        """End the fetches under way, also those that have not begun yet."""
+        self._closed = True
         for scope in tuple(self._scopes):
             scope.cancel()
         self._results_in.close()
@@ -111,6 +113,8 @@ class WalkReader:
             self._tasks.start_soon(self._deliver, self._todo.popleft())
 
     async def _deliver(self, request: PageRequest) -> None:
+        if self._closed:  # a stop came before the event loop got here
+            return
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
             try:

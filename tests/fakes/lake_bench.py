@@ -151,6 +151,10 @@ class Bench:
 
     # -------------------------------------------------------------- parts
 
+    def source(self, *resources: str) -> Source:
+        """What an attempt at *resources* is made from."""
+        return self._source(resources)
+
     def _source(self, resources: tuple[str, ...]) -> Source:
         provider = self.provider
         wanted = with_parents(provider, [Wanted(resource=r) for r in provider.resources if r.name in resources])
