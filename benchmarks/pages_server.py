@@ -70,7 +70,11 @@ class Pages:
         end = min(self.records, skip + (top or self.page))
         rows = self._kept.get((skip, end)) or self._rows(skip, end)
         if top is None and end < self.records:
-            return [b'{"value":[', rows, b'],"@odata.nextLink":"%s/Property?$skip=%d"}' % (base.encode(), end)]
+            return [
+                b'{"value":[',
+                rows,
+                b'],"@odata.nextLink":"%s/Property?$skiptoken=%026d"}' % (base.encode(), end - 1),
+            ]
         return [b'{"value":[', rows, b"]}"]
 
     def _rows(self, skip: int, end: int) -> bytes:
@@ -81,6 +85,11 @@ class Pages:
             parts.append(self._bodies[index % _BODIES])
             parts.append(b",")
         return b"".join(parts[:-1])
+
+
+def _place(query: dict[str, str]) -> int:
+    """Where a page begins: behind the key of the token, or at an offset, as the plain loop asks."""
+    return int(query["$skiptoken"]) + 1 if "$skiptoken" in query else int(query.get("$skip", 0))
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -106,7 +115,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 pieces = (
                     [b'{"value":[]}']
                     if "$filter" in query
-                    else self.server.pages.render(int(query.get("$skip", 0)), int(top) if top else None, host)
+                    else self.server.pages.render(_place(query), int(top) if top else None, host)
                 )
                 length = sum(map(len, pieces))
                 head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
