@@ -9,7 +9,8 @@ import pytest
 from tests.scenarios.conftest import SandboxProcess, Workplace
 
 
-@pytest.mark.parametrize("sandbox", [("--records", "300", "--time-scale", "100")], indirect=True)
+# At this time scale nothing is left of the quota of requests, which is not what is tested here.
+@pytest.mark.parametrize("sandbox", [("--records", "300", "--time-scale", "100000")], indirect=True)
 def test_a_quota_of_bytes_is_kept_to_the_byte(sandbox: SandboxProcess, workplace: Workplace) -> None:
     """FAULTS Q04: the server counts what it sends, and refuses the page that would be too much."""
     whole = sum(len(row) for row in sandbox.truth("spark_reso", "Property"))
