@@ -17,11 +17,10 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from harvester.contracts import Clock
-from harvester.sandbox.centris import CentrisSimulator
 from harvester.sandbox.control import Control
 from harvester.sandbox.exchange import Cut, Reply, Sandbox
 from harvester.sandbox.settings import Settings
-from harvester.sandbox.webhooks import Sender
+from harvester.sandbox.webhooks import Pushes, Sender
 
 _STEP = 0.1  # seconds between two rounds of background changes
 _RESET = struct.pack("ii", 1, 0)  # linger on, for no time: closing sends RST
@@ -161,7 +160,7 @@ def _keep_posting(sandbox: Sandbox) -> Iterator[Coroutine[None, None, None]]:
     if not settings.webhooks:
         return
     for name, simulator in sandbox.simulators.items():
-        if isinstance(simulator, CentrisSimulator):
+        if isinstance(simulator, Pushes):
             yield Sender(
                 simulator,
                 url=settings.webhooks,

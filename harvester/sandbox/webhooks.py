@@ -15,7 +15,7 @@ import hmac
 from collections import deque
 from collections.abc import Iterator
 from random import Random
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import aiohttp
 import msgspec
@@ -46,6 +46,7 @@ def no_changes() -> Changes:
     return deque(maxlen=_WAITING)
 
 
+@runtime_checkable
 class Pushes(Protocol):
     """A simulator that tells what changed."""
 
