@@ -431,10 +431,10 @@ class Cover:
             if self._told is not None and cell.start + rows < self._told:
                 tail.doubt = True  # the provider says that there are more
             agrees = count is not None and not self._liar and self._fills() and count == cell.start + rows
-            tail.claim(here, rows, cell.start + rows, agrees=agrees)
+            tail.claim(here, rows, cell.start + rows, agrees=agrees, cuts=not self._fills())
         elif rows < usual and cell.kind is Kind.END and last.right.holds(here):
             # Cut, or what was the last record has gone: then this is the end as it is now.
-            tail.claim(here, rows, cell.start + rows, agrees=False)
+            tail.claim(here, rows, cell.start + rows, agrees=False, cuts=not self._fills())
             tail.narrow(rows)
         elif cell.kind in (Kind.ON, Kind.END):
             self._hear_length(rows)

@@ -21,6 +21,7 @@ from harvester.engine.spans import Key
 _CLAIMS = 3
 _CLAIMS_COUNTED = 2
 _CLAIMS_IN_DOUBT = 5
+_CLAIMS_WHERE_ALL_ARE_SHORT = 8
 _STEADY = 8
 _ADDED = 3  # records between two such pages that may be new
 _STEP = 2  # records by which the distances differ
@@ -66,11 +67,12 @@ class Tail:
         """A page of this length that ends at the end would say more than those that came."""
         return length not in self._steady
 
-    def claim(self, last: Key, rows: int, end: int, *, agrees: bool) -> None:
+    def claim(self, last: Key, rows: int, end: int, *, agrees: bool, cuts: bool) -> None:
         """A short page of *rows* ends at *last*, whose rank is before *end*.
 
         Args:
             agrees: so does the count in its answer, from a server whose short pages mean something.
+            cuts: no page was as long as it could be, so that the server may cut every one of them.
         """
         if last != self.last:
             self._forget()
@@ -79,6 +81,8 @@ class Tail:
         self._steady.add(rows)
         self._agreed = self._agreed or agrees
         needed = _CLAIMS_IN_DOUBT if self.doubt else _CLAIMS_COUNTED if self._agreed else _CLAIMS
+        if cuts:
+            needed = _CLAIMS_WHERE_ALL_ARE_SHORT
         enough = len(self._lengths) >= needed or len(self._steady) >= _STEADY
         self.proved = enough or self.nothing_behind(end)
         if self._nothing_at is not None and not self.proved:

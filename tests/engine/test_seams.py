@@ -76,6 +76,25 @@ def test_no_row_that_lives_throughout_is_lost_in_any_order_of_events(grid: Grid,
     assert ended > SCHEDULES // 3
 
 
+@pytest.mark.parametrize(("grid", "by_own_pages"), GRIDS, ids=("offset", "numbered"))
+def test_short_pages_claim_little_where_no_page_was_ever_full(grid: Grid, by_own_pages: bool) -> None:
+    """FAULTS P04, P09: a server that cuts every page to half, and rows that come or go at each request. Most such walks
+    end in another one; those that end by themselves are whole."""
+    ended = 0
+    for seed in range(1200):
+        chance = Random(seed + 77_000)
+        rows = rows_of(seed, chance.choice((3, 5, 7, 9, 12, 20, 40)))
+        server = OffsetServer(rows, chance, every=1, short=lambda found: (found + 1) // 2, by_own_pages=by_own_pages)
+        cover = cover_for(server, chance.choice((7, 20, 50)), 4, False, grid)
+        try:
+            walked = walk(cover, server, chance, lanes=4, most=3_000)
+        except (SeamBroken, OrderViolated):
+            continue
+        ended += 1
+        assert not missing(walked, server), f"seed {seed}"
+    assert ended < 300
+
+
 @pytest.mark.parametrize("size", [200, 1000])
 @pytest.mark.parametrize(("grid", "by_own_pages"), GRIDS, ids=("offset", "numbered"))
 @pytest.mark.parametrize("counts", [True, False])
