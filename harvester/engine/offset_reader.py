@@ -11,9 +11,10 @@ from anyio.abc import TaskGroup
 
 from harvester.contracts import Clock, OffsetPager, Transport
 from harvester.decode.heads import HeadReader, PageHeads
+from harvester.engine.cells import Cell, Reached
 from harvester.engine.frontier import Frontier
 from harvester.engine.reader import LOST_CURSOR, Fetched, fetch_page
-from harvester.engine.seams import Cell, Cover, Reached
+from harvester.engine.seams import Cover
 from harvester.engine.source import Source
 from harvester.errors import CursorExpired, HarvesterError, PageTooLarge, ResourceRefused, SeamBroken
 from harvester.model import Page, PageRequest, Response, Walk

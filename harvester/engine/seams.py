@@ -14,63 +14,28 @@ Nothing here trusts a position, a page's length or a count. They say where to as
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from enum import Enum
 from itertools import pairwise
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from harvester.contracts import Grid
+from harvester.engine.cells import LEAST_SIZE, Cell, Kind, Reached
 from harvester.engine.collation import Collation
+from harvester.engine.front import Front
+from harvester.engine.gaps import Gaps
+from harvester.engine.lengths import Lengths
 from harvester.engine.spans import Key, PageKeys, Span, from_edge
 from harvester.engine.tail import Tail
 from harvester.errors import SeamBroken
 
-_MOST_TRIES = 8  # at one gap without getting any further
-_MOST_MENDS = 16  # requests for mending: so many, or a quarter of all if that is more
 _MOST_STRAYS = 3  # answers to other requests, one after another
 _MOST_PROBES = 14  # of the end
 _ELSEWHERE = 24  # records by which a page about the end may begin earlier
 _MOST_IDLE = 32  # answers one after another that prove nothing new
-_QUIET = 20  # pages that meet before the overlap becomes smaller again
-_PLANNED = 60  # pages laid at a time
 _WINDOW = 2  # times the lanes: pages that may be read beyond what is proved
-_SAME = 4  # pages of one length, shorter than asked for: the server's cap
-_RECENT = 6  # pages whose length tells what the server sends
 _SPECULATION = 10  # without a total: one page more is asked for in advance for so many that came
 _SURE = 20  # pages before that
-_LEAST_SIZE = 4  # two records of overlap, and two to get on
-
-
-class Kind(Enum):
-    """Why a page is asked for."""
-
-    ON = "on"  # reads on
-    FILL = "fill"  # what a shorter page left out
-    MEND = "mend"  # a seam that did not meet
-    END = "end"  # reads on from all there is, or shows that it is all
-
-
-class Cell(Struct, frozen=True):
-    """Rows to ask for: *size* of them, from rank *start*."""
-
-    start: int
-    size: int
-    kind: Kind = Kind.ON
-    counted: bool = False  # ask for the total as well
-
-
-class Reached(Struct, frozen=True, omit_defaults=True):
-    """The part of a set that is proved without a gap from its beginning, as a cursor keeps it."""
-
-    end: int = 0
-    edge: tuple[str, ...] = ()  # digests of its last keys; (): nothing is proved yet
-    overlap: int = 0
-    length: int = 0  # of the server's pages
-    doubt: bool = False  # short pages were seen that were not the last
-    pages: int = 0
 
 
 class Cover:
@@ -94,26 +59,22 @@ class Cover:
         reached: Reached | None = None,
         may_count: bool = False,
     ) -> None:
-        self._grid, self._size, self._lanes = grid, max(_LEAST_SIZE, size), lanes
+        self._grid, self._lanes = grid, lanes
         self._count, self._may_count, self._liar = expected, may_count, False
         self._spans: list[Span] = []
         self._flying: list[Cell] = []
-        self._plan: deque[Cell] = deque()
-        self._front = 0  # rank up to which pages are planned
+        self._lengths = Lengths(size, exact=grid.exact)
+        self._front = Front(grid, self._lengths)
+        self._gaps = Gaps(self._lengths)
         self._wall: int | None = None  # nothing came from there on
-        self._lengths: deque[int] = deque(maxlen=_RECENT)
         self._collation = Collation()
         self._signatures: dict[tuple[Key, Key], int] = {}
-        self._answers = self._strays = self._idle = self._mends = self._blanks = self._misplaced = self._forgotten = (
-            self._quiet
-        ) = 0
+        self._answers = self._strays = self._idle = self._blanks = self._misplaced = 0
         self._tail = Tail(doubt=reached is not None and reached.doubt)
-        self._overlap = self._first_overlap()
         self.pages = 0  # with records
         self.seams = 0  # pages that met
         self.mended = 0  # seams that met only when they were read again
         self.extra = 0  # requests that did not read on
-        self._filled = False  # a page as large as asked for has come
         self.ended = False
         if reached is not None and reached.edge:
             self._resume(reached)
@@ -145,73 +106,48 @@ class Cover:
         return None if self._flying or len(self._spans) > 1 else self._end_cell()
 
     def _first_cell(self) -> Cell:
-        start, size = self._grid.lay(0, self._size, self._size, self._overlap, 1)[0]
+        size = self._lengths.size
+        start, size = self._grid.lay(0, size, size, self._lengths.overlap, 1)[0]
         return Cell(start, size, counted=self._may_count and self._count is None)
 
     def _gap_cell(self) -> Cell | None:
         for left, right in pairwise(self._spans):
             low, high = min(left.end, right.start), max(left.end, right.start)
-            if any(cell.start <= high and self._end_of(cell) >= low for cell in self._flying):
+            if any(cell.start <= high and self._lengths.end_of(cell) >= low for cell in self._flying):
                 continue
-            left.tries += 1
-            if left.tries > (_MOST_TRIES if left.resumed else _MOST_TRIES // 2):
-                self._forget(left, right)
+            if not self._gaps.try_again(left, right):
+                self._forget(right)
                 return self._next()
-            if right.start >= left.end and not left.resumed:
+            known = left.broken
+            kind, start, stop = self._gaps.stretch(left, right, answers=self._answers)
+            if kind is Kind.FILL:
                 self._tail.doubt = True
-                more = self._overlap if left.tries == 1 else self._size  # pages may be cut again
-                return self._cell(Kind.FILL, left.end - self._overlap, right.start + more)
-            self._mends += 1
-            self.extra += 1
-            if self._mends > max(_MOST_MENDS, self._answers // 4):
-                raise self._gives_up(left, right)
-            if not left.broken:
-                left.broken = True
-                self._adapt_overlap(broken=True)
-            return self._cell(Kind.MEND, *self._around(left, right))
+            else:
+                self.extra += 1
+            if left.broken and not known:
+                self._front.replan()  # pages overlap by more from now on
+            return self._cell(kind, start, stop)
         return None
 
-    def _forget(self, left: Span, right: Span) -> None:
-        """What was read behind *left* is read again from there on: its rows are kept, what they prove is not."""
-        self._forgotten += 1
-        if left.resumed or self._forgotten > _MOST_TRIES:
-            raise self._gives_up(left, right)
+    def _forget(self, right: Span) -> None:
+        """*right* is read again from the span before it on: its rows are kept, what they prove is not."""
+        place = self._spans.index(right)
         if self._spans[-1] is right:
-            self._set_front(left.end)
+            self._front.set(self._spans[place - 1].end)
             self._wall = None
-        self._spans.remove(right)
-        left.tries = 0
-
-    def _gives_up(self, left: Span, right: Span) -> SeamBroken:
-        return SeamBroken(
-            f"rows keep moving between record {left.end:,} and record {right.start:,}: pages that should overlap there "
-            "do not, and reading across has not helped"
-        )
-
-    def _around(self, left: Span, right: Span) -> tuple[int, int]:
-        """Where to read across a seam that did not meet: near at first, then further, at last to either side."""
-        pivot = left.end if left.right_seen > right.left_seen else right.start
-        whole = self._length() // 2
-        match left.tries:
-            case 1:
-                reach = min(whole, max(8, 2 * self._overlap))
-                return pivot - reach, pivot + reach
-            case 2:  # pages may be cut
-                return left.end - 2 * self._overlap, left.end + self._size
-        steps, to_the_right = divmod(left.tries - 3, 2)
-        shift = steps * max(1, 2 * whole - 2 * self._overlap) * (1 if to_the_right else -1)
-        return pivot + shift - whole, pivot + shift + whole
+        del self._spans[place]
 
     def _cell(self, kind: Kind, start: int, stop: int) -> Cell:
         """The page that holds as much as can be had of the rows from *start* to *stop*."""
+        size = self._lengths.size
         start = max(0, start)
-        stop = min(max(stop, start + 2), start + self._size)
-        place, size = self._grid.lay(start, stop, self._size, self._overlap, 1)[0]
+        stop = min(max(stop, start + 2), start + size)
+        place, size = self._grid.lay(start, stop, size, self._lengths.overlap, 1)[0]
         return Cell(place, size, kind, counted=kind is Kind.END and self._counts(place))
 
     def _counts(self, start: int) -> bool:
         """Whether the total is worth asking for with the page at *start*: only at the end can it prove anything."""
-        return self._may_count and self._told is not None and start + self._length() >= self._told
+        return self._may_count and self._told is not None and start + self._lengths.length >= self._told
 
     @property
     def _told(self) -> int | None:
@@ -221,55 +157,47 @@ class Cover:
     # -------------------------------------------------------------- onwards
 
     def _may_go_on(self) -> bool:
-        last = self._spans[-1]
-        ahead = sum(cell.kind in (Kind.ON, Kind.END) and self._end_of(cell) > last.end for cell in self._flying)
-        if not ahead and self._front > last.end:
-            self._set_front(last.end)
-        if self._length() <= self._overlap:
+        last, length = self._spans[-1], self._lengths.length
+        on = [cell for cell in self._flying if cell.kind in (Kind.ON, Kind.END)]
+        ahead = sum(self._lengths.end_of(cell) > last.end for cell in on)
+        if not ahead and self._front.rank > last.end:
+            self._front.set(last.end)
+        if length <= self._lengths.overlap:
             return False  # so few that any page would be the same again
-        if self._tail.claimed or (self._wall is not None and self._front >= self._wall):
+        front = self._front.rank
+        if self._tail.claimed or (self._wall is not None and front >= self._wall):
             return False
-        if self._front - self._spans[0].end > _WINDOW * self._lanes * self._length():
+        if front - self._spans[0].end > _WINDOW * self._lanes * length:
             return False
         if self._told is not None:
-            return self._front < self._told
+            return front < self._told
         share = _SPECULATION if self._grid.exact else 3 * _SPECULATION
         return bool(self._flying) and ahead < 1 + max(0, self.pages - _SURE) // share
 
     def _next_on(self) -> Cell:
-        if not self._plan:
-            stop = self._told if self._told is not None and self._told > self._front else None
-            laid = self._grid.lay(self._front - self._overlap, stop, self._length(), self._overlap, _PLANNED)
-            self._plan.extend(Cell(start, size) for start, size in laid)
-        cell = self._plan.popleft()
-        size = self._size if self._grid.exact else cell.size
-        self._front = max(self._front + 1, cell.start + cell.size)
-        return Cell(cell.start, size, counted=self._counts(cell.start))
-
-    def _set_front(self, front: int) -> None:
-        self._front = front
-        self._plan.clear()
+        cell = self._front.next(self._told)
+        return replace(cell, counted=self._counts(cell.start))
 
     def _end_cell(self) -> Cell:
         """On from the end of what is proved: more records, or the proof that there are none."""
-        tail, last = self._tail, self._spans[-1]
+        tail, last, lengths = self._tail, self._spans[-1], self._lengths
         if not tail.probing and not last.resumed:
-            if self._front != last.end:
-                self._set_front(last.end)
+            if self._front.rank != last.end:
+                self._front.set(last.end)
             return replace(self._next_on(), kind=Kind.END)
         tail.probes += 1
         self.extra += 1
         if tail.probes > _MOST_PROBES:
             raise SeamBroken("the end of the set keeps moving: its last records never come twice in the same way")
-        width = tail.width(self._overlap, last.end, max(self._overlap, self._length() - 1))
+        width = tail.width(lengths.overlap, last.end, max(lengths.overlap, lengths.length - 1))
         if last.resumed:
-            width = max(width, self._length() // 2)
+            width = max(width, lengths.length // 2)
         for earlier in range(_ELSEWHERE):
             start = max(0, last.end - width - earlier)
-            cell = self._cell(Kind.END, start, start + self._size)
+            cell = self._cell(Kind.END, start, start + lengths.size)
             if cell.start == 0 or tail.is_new(last.end - cell.start):
                 break  # not every grid has a page that begins just there
-        self._set_front(max(self._front, cell.start + self._length()))
+        self._front.set(max(self._front.rank, cell.start + lengths.length))
         return cell
 
     # -------------------------------------------------------------- what came
@@ -306,7 +234,7 @@ class Cover:
             return False
         self._strays = 0
         self.pages += 1
-        self._filled = self._filled or rows >= cell.size >= self._size
+        self._lengths.came(cell, rows)
         if self.pages == 1 and not self._grid.exact and rows < cell.size:
             self._shrink(rows)
         if self._wall is not None and cell.start + rows > self._wall:
@@ -326,10 +254,10 @@ class Cover:
     def too_large(self, cell: Cell, size: int | None) -> bool:
         """*cell* has more records than the server sends; *size*: what it allows, None: half. False: no smaller."""
         smaller = cell.size // 2 if size is None else min(size, cell.size - 1)
-        if smaller < _LEAST_SIZE:
+        if smaller < LEAST_SIZE:
             return False
         self._flying.remove(cell)
-        if smaller < self._size:
+        if smaller < self._lengths.size:
             self._shrink(smaller)
         return True
 
@@ -339,10 +267,8 @@ class Cover:
         self._may_count = False
 
     def _shrink(self, size: int) -> None:
-        self._size = max(_LEAST_SIZE, size)
-        self._lengths.clear()
-        self._overlap = min(self._overlap, self._first_overlap())
-        self._plan.clear()
+        self._lengths.shrink(size)
+        self._front.replan()
 
     def _nothing(self, cell: Cell, count: int | None) -> None:
         if not self._spans:
@@ -350,7 +276,8 @@ class Cover:
             self.extra += 1
             self.ended = self._blanks >= 2 or count == 0
         elif cell.kind is Kind.END:
-            self._tail.empty(cell.start, self._spans[-1].end, self._overlap, self._length() // 2)
+            lengths = self._lengths
+            self._tail.empty(cell.start, self._spans[-1].end, lengths.overlap, lengths.length // 2)
             self._check_end()
         else:
             self.extra += 1
@@ -359,7 +286,7 @@ class Cover:
     def _is_stray(self, cell: Cell, page: PageKeys) -> bool:
         """A page that came before, from quite another place."""
         known = self._signatures.setdefault((page.keys[0], page.keys[-1]), cell.start)
-        return len(page) > 1 and abs(known - cell.start) > max(self._length() // 2, 8 * self._overlap)
+        return len(page) > 1 and abs(known - cell.start) > max(self._lengths.length // 2, 8 * self._lengths.overlap)
 
     # -------------------------------------------------------------- joining
 
@@ -367,7 +294,7 @@ class Cover:
         end = cell.start + rows
         mine = Span(cell.start, end, page, page, anchored=cell.start == 0)
         mine.left_seen = mine.right_seen = self._answers
-        near = self._length() + 8 * self._overlap
+        near = self._lengths.length + 8 * self._lengths.overlap
         met = [
             index
             for index, span in enumerate(self._spans)
@@ -377,8 +304,8 @@ class Cover:
             self._stand_alone(cell, mine)
         else:
             self._merge(met, mine)
-        if self._spans[-1].end > self._front:
-            self._set_front(self._spans[-1].end)
+        if self._spans[-1].end > self._front.rank:
+            self._front.set(self._spans[-1].end)
         self._hear_claim(cell, page, rows, count)
 
     def _stand_alone(self, cell: Cell, mine: Span) -> None:
@@ -403,14 +330,14 @@ class Cover:
         joined = first.with_left(mine)
         last.with_right(mine, joined)
         self.seams += len(met)
-        self._adapt_overlap(broken=False)
+        self._lengths.met()
         self.mended += sum(self._spans[index].broken for index in met[:-1])
         if met[0] and joined.start < first.start:
             self._spans[met[0] - 1].tries = 1  # getting nearer
         grown = (joined.end - joined.start) - (first.end - first.start)
         if len(met) > 1 or grown > 0:
             self._idle = 0
-        if len(met) > 1 or grown <= self._overlap:
+        if len(met) > 1 or grown <= self._lengths.overlap:
             joined.tries, joined.broken = last.tries, last.broken
         else:
             joined.broken = last.broken
@@ -423,18 +350,17 @@ class Cover:
         last, tail, here = self._spans[-1], self._tail, page.keys[-1]
         if last.right is page and tail.last is not None and tail.last != here:
             self._refute(cell, page)
-        first_page = self.pages == 1
-        usual = min(cell.size, max(self._lengths, default=cell.size))
-        nothing_new = last.right is not page and rows <= self._overlap and rows < cell.size
-        promised = first_page and self._told is not None and rows < self._told
+        usual, fills = self._lengths.usual(cell), self._lengths.fills
+        nothing_new = last.right is not page and rows <= self._lengths.overlap and rows < cell.size
+        promised = self.pages == 1 and self._told is not None and rows < self._told
         if last.right.ends_at(here) and (rows < usual or nothing_new) and not promised:
             if self._told is not None and cell.start + rows < self._told:
                 tail.doubt = True  # the provider says that there are more
-            agrees = count is not None and not self._liar and self._fills() and count == cell.start + rows
-            tail.claim(here, rows, cell.start + rows, agrees=agrees, cuts=not self._fills())
+            agrees = count is not None and not self._liar and fills and count == cell.start + rows
+            tail.claim(here, rows, cell.start + rows, agrees=agrees, cuts=not fills)
         elif rows < usual and cell.kind is Kind.END and last.right.holds(here):
             # Cut, or what was the last record has gone: then this is the end as it is now.
-            tail.claim(here, rows, cell.start + rows, agrees=False, cuts=not self._fills())
+            tail.claim(here, rows, cell.start + rows, agrees=False, cuts=not fills)
             tail.narrow(rows)
         elif cell.kind in (Kind.ON, Kind.END):
             self._hear_length(rows)
@@ -454,48 +380,13 @@ class Cover:
             tail.beyond(behind, doubt=not capped)
 
     def _hear_length(self, rows: int) -> None:
-        fresh = not self._lengths
-        self._lengths.append(rows)
-        if fresh:
-            self._overlap = self._first_overlap()
-        if self._length() < _LEAST_SIZE and self._spans[-1].end > _LEAST_SIZE:
-            raise SeamBroken(f"pages of {self._length()} records are too small to overlap")
+        self._lengths.hear(rows)
+        if self._lengths.length < LEAST_SIZE and self._spans[-1].end > LEAST_SIZE:
+            raise SeamBroken(f"pages of {self._lengths.length} records are too small to overlap")
 
     def _check_end(self) -> None:
         if self._tail.proved and len(self._spans) == 1 and self._spans[0].anchored:
             self.ended = True
-
-    # -------------------------------------------------------------- sizes
-
-    def _length(self) -> int:
-        """Records that a page is likely to have."""
-        return max(self._lengths, default=self._size)
-
-    def _fills(self) -> bool:
-        """Pages are as long as they can be, so that a shorter one means something."""
-        return self._filled or (len(self._lengths) >= _SAME and len(set(self._lengths)) == 1)
-
-    def _end_of(self, cell: Cell) -> int:
-        return cell.start + min(cell.size, self._length())
-
-    def _first_overlap(self) -> int:
-        """Few records: each is fetched twice. Enough to survive what goes while neighbouring pages are in flight."""
-        length = self._length()
-        if not self._grid.exact:  # pages that cannot begin anywhere overlap by more than is asked for as it is
-            return max(2, min(10, length // 66))
-        return min(10, max(length // 40, min(4, length // 10), 2))
-
-    def _adapt_overlap(self, *, broken: bool) -> None:
-        """More after a seam that did not meet, up to a small share of the page; less again when all is quiet."""
-        least = self._first_overlap()
-        if broken:
-            most = max(least, self._length() // (12 if self._grid.exact else 25))
-            self._overlap, self._quiet = min(most, 2 * self._overlap), 0
-            self._plan.clear()
-        else:
-            self._quiet += 1
-            if self._quiet >= _QUIET and self._overlap > least:
-                self._overlap, self._quiet = self._overlap - 1, 0
 
     # -------------------------------------------------------------- the cursor
 
@@ -513,8 +404,8 @@ class Cover:
         return Reached(
             end=first.end,
             edge=first.right.edge(),
-            overlap=self._overlap,
-            length=self._length(),
+            overlap=self._lengths.overlap,
+            length=self._lengths.length,
             doubt=self._tail.doubt,
             pages=self.pages,
         )
@@ -522,7 +413,6 @@ class Cover:
     def _resume(self, reached: Reached) -> None:
         edge = from_edge(reached.edge)
         self._spans = [Span(0, reached.end, edge, edge, anchored=True, resumed=True)]
-        self._front = reached.end
-        self._overlap = max(2, min(reached.overlap, self._size // 4))
-        self._lengths.append(min(self._size, reached.length) if reached.length else self._size)
+        self._front.set(reached.end)
+        self._lengths.resume(reached.overlap, reached.length)
         self.pages = reached.pages

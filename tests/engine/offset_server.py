@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from harvester.engine.seams import Cell, Cover, Reached
+from harvester.engine.cells import Cell, Reached
+from harvester.engine.seams import Cover
 from harvester.engine.spans import Key
 
 

@@ -10,7 +10,8 @@ from random import Random
 import pytest
 
 from harvester.contracts import Grid
-from harvester.engine.seams import Cell, Cover, Kind, Reached
+from harvester.engine.cells import Cell, Kind, Reached
+from harvester.engine.seams import Cover
 from harvester.errors import OrderViolated, SeamBroken
 from harvester.pagers.numbered import Numbered
 from harvester.pagers.skip import AnyOffset
