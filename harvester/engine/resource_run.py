@@ -22,6 +22,7 @@ from harvester.engine.holdings import Holdings, clear_away
 from harvester.engine.parts import whole
 from harvester.engine.proof import LETTERS, LISTINGS, prove
 from harvester.engine.quarantine import Quarantine
+from harvester.engine.renewing import brings_nothing, found_again
 from harvester.engine.sharing import Sharing
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
@@ -37,6 +38,7 @@ from harvester.store import layout
 from harvester.store.commits import Commit, CommitLog
 from harvester.store.keys import SeenKeys
 from harvester.store.manifest import KeyDigest, Manifest, read_manifest, write_manifest
+from harvester.store.renewals import keep_renewal, read_renewal
 from harvester.store.runs import find_runs, tidy
 from harvester.store.shards import read_lines
 from harvester.store.splits import Sketches, Splits
@@ -67,6 +69,8 @@ class ResourceRun:
         )
         self._clocked = site.clock.monotonic()
         self._mode = Phase.FULL
+        self._watermark: str | None = None
+        self._held_in = ""  # the earlier run whose records this one found unchanged
         self._held: Held | None = None
         self._state: tuple[Run, ...] = ()  # the runs that a sweep is about
         self._swept: Sequence[Walk] = ()  # what it would take to read everything; none of it is
@@ -80,7 +84,7 @@ class ResourceRun:
         Raises nothing of ``HarvesterError``: a failure is an Outcome, so that the siblings go on.
         """
         try:
-            finished = await self._in_thread(read_manifest, self._site.fs, self.directory)
+            finished = await self._in_thread(self._look_finished)
             if finished is not None:
                 self._check_fingerprint(finished.fingerprint)
                 return self._report_finished(finished)
@@ -183,22 +187,23 @@ class ResourceRun:
         begun = {commits[-1].walk.phase for commits in earlier.values() if commits}
         if self._blueprint.changes is not None and (begun <= _OF_A_SWEEP if begun else self._site.mode == Phase.SWEEP):
             self._state = grounded(await self._in_thread(self._finished))
-            if not self._state:
+            if self._state:
+                self._mode = self._evidence.mode = Phase.SWEEP
+                self._swept = full
+                return []
+            if begun or not self._site.lenient:
                 raise ConfigError(
                     f"{self._resource.name} has no complete harvest with these settings that could be swept. "
                     "Run with --mode full first.",
                     path=f"sources.{self._source.name}",
                 )
-            self._mode = self._evidence.mode = Phase.SWEEP
-            self._swept = full
-            return []
         wanted = Phase.DELTA in begun or (not begun and self._site.mode != Phase.FULL)
         if not wanted or self._blueprint.changes is None:
             return assign(full, earlier)
         runs = await self._in_thread(self._finished)
         changes = self._blueprint.changes([manifest for _, manifest in runs], full)
         if changes is None:
-            if begun or self._site.mode == Phase.DELTA:
+            if begun or (self._site.mode == Phase.DELTA and not self._site.lenient):
                 raise ConfigError(
                     f"{self._resource.name} has no complete harvest with these settings that a delta could go on from. "
                     "Run with --mode full first.",
@@ -216,14 +221,18 @@ class ResourceRun:
 
         What runs with other settings brought lies on top of all that is older: nobody would see the records below.
         """
-        fs = self._site.fs
+        fs, newest = self._site.fs, ""
         found: list[tuple[PurePath, Manifest]] = []
         for run in find_runs(fs, self._site.out, self._source.name, self._resource.dirname):
             manifest = read_manifest(fs, run.path) if run.finished else None
+            newest = run.name if run.finished else newest
             if manifest is not None and manifest.fingerprint == self._blueprint.fingerprint:
                 found.append((run.path, manifest))
             elif manifest is not None:
                 found.clear()
+        renewal = read_renewal(fs, self._site.out, self._source.name, self._resource.dirname, newest)
+        if renewal is not None and not renewal.held_in and renewal.manifest.fingerprint == self._blueprint.fingerprint:
+            found.append((self.directory.with_name(f"run={renewal.manifest.run}"), renewal.manifest))
         return found
 
     def _hold_state(self, holdings: Holdings) -> None:
@@ -329,13 +338,46 @@ class ResourceRun:
         ]:
             sieve.remember(walk, batch, reader)
 
+    def _look_finished(self) -> Manifest | None:
+        """The manifest of an earlier attempt at this very run that came to its end."""
+        fs, source = self._site.fs, self._source.name
+        manifest = read_manifest(fs, self.directory)
+        if manifest is None:
+            renewal = read_renewal(fs, self._site.out, source, self._resource.dirname)
+            if renewal is not None and renewal.manifest.run == self._run:
+                self._held_in = renewal.held_in
+                return renewal.manifest
+        return manifest
+
     # -------------------------------------------------------------- the end
 
     def _finish(self, reason: str) -> None:
         site = self._site
         manifest = self._evidence.manifest(reason, requests=self._requests, started=self._started)
+        self._watermark = manifest.watermark
         tidy(site.fs, self.directory, {entry.path for entry in manifest.shards})
-        write_manifest(site.fs, self.directory, manifest)
+        if not (site.renews and self._renew(manifest)):
+            write_manifest(site.fs, self.directory, manifest)
+
+    def _renew(self, manifest: Manifest) -> bool:
+        """Keep *manifest* without its directory, if the run found nothing that earlier ones do not hold."""
+        fs, out = self._site.fs, self._site.out
+        runs = [run for run in find_runs(fs, out, self._source.name, self._resource.dirname) if run.finished]
+        newest = runs[-1].name if runs else ""
+        if manifest.run <= newest:
+            return False
+        if self._blueprint.changes is None:
+            held_in = newest
+            if not held_in or not found_again(read_manifest(fs, runs[-1].path), manifest):
+                return False
+        else:
+            held_in, like = "", next(iter(self._crew.walks.values()), None)
+            if like is None or not brings_nothing(fs, self.directory, manifest, self._finished(), like):
+                return False
+        keep_renewal(fs, out, self._resource.dirname, manifest, held_in=held_in, after=newest)
+        fs.remove_tree(self.directory)
+        self._held_in = held_in
+        return True
 
     def _conclude(self, verdict: str, reason: str, error: HarvesterError | None = None) -> Outcome:
         site = self._site
@@ -354,7 +396,15 @@ class ResourceRun:
                 seconds=site.clock.monotonic() - self._clocked,
             )
         )
-        return Outcome(resource=self._resource.name, verdict=verdict, reason=reason, error=error)
+        return Outcome(
+            resource=self._resource.name,
+            verdict=verdict,
+            reason=reason,
+            error=error,
+            mode=self._mode,
+            watermark=self._watermark,
+            held_in=self._held_in,
+        )
 
     def _report_finished(self, manifest: Manifest) -> Outcome:
         """The resource was finished by an earlier attempt at this harvest."""
@@ -374,7 +424,14 @@ class ResourceRun:
                 seconds=0.0,
             )
         )
-        return Outcome(resource=self._resource.name, verdict=manifest.verdict, reason=manifest.reason)
+        return Outcome(
+            resource=self._resource.name,
+            verdict=manifest.verdict,
+            reason=manifest.reason,
+            mode=manifest.mode,
+            watermark=manifest.watermark,
+            held_in=self._held_in,
+        )
 
     # -------------------------------------------------------------- small things
 

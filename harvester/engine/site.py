@@ -32,6 +32,8 @@ class Site:
     most_gone: float = 0.2  # share of its keys that a sweep may take for deleted
     prove: bool = False  # list the keys of every resource once it has been read, and fetch what is missing
     keys_on_disk: bool = True  # False: the key index stays in memory (simulations)
+    lenient: bool = False  # a delta or sweep of what has no ground reads everything, instead of being refused
+    renews: bool = False  # a run that found nothing new leaves a renewal behind, and no directory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,3 +44,6 @@ class Outcome:
     verdict: str  # complete | incomplete | failed | interrupted
     reason: str = ""
     error: HarvesterError | None = None
+    mode: str = ""  # what was done: full | delta | sweep; "": nothing was begun
+    watermark: str | None = None  # where the next delta starts, if this run has finished; the provider's text
+    held_in: str = ""  # the earlier run that holds its records, where this one found them unchanged; "": its own

@@ -65,3 +65,9 @@ class Source:
     workers: int = 4  # walks worked on at a time
     weights: Mapping[str, float] = field(default_factory=dict)  # of resources that share the quota; others have 1
     link_lifetime: float | None = None  # seconds for which a next link lives untouched; None: it does not die
+    party: str = ""  # of resources that are harvested by themselves, in their own time; "": all of the source together
+
+    @property
+    def note(self) -> str:
+        """Names what is kept of a harvest under way; a dot is in no name of a source."""
+        return f"{self.name}.{self.party}" if self.party else self.name

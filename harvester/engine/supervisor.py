@@ -26,6 +26,7 @@ from harvester.model import PerValue, Phase
 from harvester.store import layout
 from harvester.store.current import CurrentRun, begin_current, end_current, read_current
 from harvester.store.manifest import read_manifest
+from harvester.store.renewals import read_renewal
 from harvester.store.runs import RunDirectory, find_runs, find_source_runs
 
 T = TypeVar("T")
@@ -53,9 +54,10 @@ class Supervisor:
         everything = tuple(outcome for each in outcomes.values() for outcome in each)
         if not any(outcome.verdict == "interrupted" for outcome in everything):
             # Not before the last source has ended: a harvest that is broken off is gone on with as a whole.
+            notes = {source.name: source.note for source in self._sources}
             for name, each in outcomes.items():
                 if all(map(_is_final, each)):
-                    await self._in_thread(end_current, site.fs, site.out, name)
+                    await self._in_thread(end_current, site.fs, site.out, notes[name])
         return everything
 
     async def _run_source(self, source: Source, runs: Mapping[str, str], outcomes: list[Outcome]) -> None:
@@ -93,7 +95,8 @@ class Supervisor:
                     return
                 if parent.verdict == "incomplete":
                     doubt = f"not every {parent.resource} is known: {parent.reason}"
-                values = await self._in_thread(self._values, source, per_value, runs[per_value.resource])
+                held_in = parent.held_in or runs[per_value.resource]
+                values = await self._in_thread(self._values, source, per_value, held_in)
             mine[name] = await ResourceRun(source, blueprint, self._site, runs[name]).run(values, doubt)
         except HarvesterError as error:
             mine[name] = Outcome(resource=name, verdict="failed", reason=str(error), error=error)
@@ -154,7 +157,11 @@ class Supervisor:
                 found[source.name] = self._look(source)
             except HarvesterError as error:
                 failed[source.name] = error
-        current = {name: read_current(self._site.fs, self._site.out, name) for name in found}
+        current = {
+            source.name: read_current(self._site.fs, self._site.out, source.note)
+            for source in self._sources
+            if source.name in found
+        }
         if self._restart or all(
             note is None or all(_finished_in(note.run, runs) for runs in found[name].values())
             for name, note in current.items()
@@ -181,8 +188,25 @@ class Supervisor:
                     if not abandoned.finished:
                         fs.remove_tree(abandoned.path)
                 runs = tuple(run for run in runs if run.finished)
-            found[blueprint.resource.name] = runs
+            found[blueprint.resource.name] = self._with_renewal(source, blueprint, runs)
         return found
+
+    def _with_renewal(
+        self, source: Source, blueprint: Blueprint, runs: tuple[RunDirectory, ...]
+    ) -> tuple[RunDirectory, ...]:
+        """*runs* and the one that finished without a directory; what a dead process left of that is removed."""
+        fs, out, dirname = self._site.fs, self._site.out, blueprint.resource.dirname
+        renewal = read_renewal(
+            fs, out, source.name, dirname, max((run.name for run in runs if run.finished), default="")
+        )
+        if renewal is None:
+            return runs
+        name = renewal.manifest.run
+        for left in runs:
+            if left.name == name:
+                fs.remove_tree(left.path)
+        path = layout.run_directory(out, source.name, dirname, name)
+        return (*(run for run in runs if run.name != name), RunDirectory(name, path, finished=True))
 
     def _assign(
         self, source: Source, found: Mapping[str, tuple[RunDirectory, ...]], current: CurrentRun | None
@@ -196,7 +220,7 @@ class Supervisor:
                 mode=Phase.FULL,
                 resources=tuple(found),
             )
-            begin_current(self._site.fs, self._site.out, source.name, current)
+            begin_current(self._site.fs, self._site.out, source.note, current)
         unfinished = {name: [run.name for run in runs if not run.finished] for name, runs in found.items()}
         return {
             name: current.run if _finished_in(current.run, runs) or not unfinished[name] else unfinished[name][-1]
@@ -206,7 +230,7 @@ class Supervisor:
     def _check_provider(self, source: Source) -> None:
         """A directory of one provider's records takes no other's under the same name."""
         fs, out = self._site.fs, self._site.out
-        current = read_current(fs, out, source.name)
+        current = read_current(fs, out, source.note)
         finished = next((run for run in find_source_runs(fs, out, source.name) if run.finished), None)
         manifest = read_manifest(fs, finished.path) if finished is not None else None
         held = manifest.provider if manifest is not None else current.provider if current is not None else None

@@ -97,6 +97,13 @@ def profile_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
     return state_directory(out) / "profiles" / f"{source}.{resource_dirname}.json"
 
 
+def renewal_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
+    """``out/_harvester/renewals/centris.Property.json``: the last run that found nothing new."""
+    _check(source, "sources", "source name")
+    _check(resource_dirname, f"sources.{source}.resources", "resource name")
+    return state_directory(out) / "renewals" / f"{source}.{resource_dirname}.json"
+
+
 def log_directory(run_dir: PurePath, walk: str) -> PurePath:
     """``<run>/_log/w03``: the commits of one walk."""
     return run_dir / LOG / _walk(walk)
