@@ -12,8 +12,8 @@ from msgspec import Struct
 from harvester.engine.crew import Crew
 from harvester.engine.frontier import Frontier
 from harvester.engine.intake import shard_writer
+from harvester.engine.position import Position
 from harvester.engine.stamps import stamp_of
-from harvester.engine.worker import Position
 from harvester.engine.workshop import Workshop
 from harvester.model import Phase, Walk
 from harvester.store.commits import CommitLog, Tally

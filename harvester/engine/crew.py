@@ -11,10 +11,11 @@ import anyio
 
 from harvester.engine.fallback import instead_of
 from harvester.engine.parts import gap, root_of
+from harvester.engine.position import Position, resume
 from harvester.engine.sharing import Sharing
 from harvester.engine.site import Site
 from harvester.engine.source import Source
-from harvester.engine.worker import Position, WalkWorker, resume
+from harvester.engine.worker import WalkWorker
 from harvester.engine.workshop import Workshop
 from harvester.errors import HarvesterError, ResourceRefused
 from harvester.events import Event, PageFetched

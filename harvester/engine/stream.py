@@ -21,13 +21,14 @@ from harvester.engine.assignment import assign
 from harvester.engine.fallback import instead_of
 from harvester.engine.frontier import Frontier
 from harvester.engine.loop_guard import LoopGuard
+from harvester.engine.position import Position, resume
 from harvester.engine.reader import Fetched
 from harvester.engine.reading import open_reader
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stamps import stamp_of
-from harvester.engine.worker import MAX_RESTARTS, Position, resume
+from harvester.engine.worker import MAX_RESTARTS
 from harvester.errors import ArgumentError, ConfigError, CursorExpired, OrderViolated, SeamBroken
 from harvester.model import PerValue, Phase, Rejected, Walk
 from harvester.store import commits as commit_logs

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harvester.engine.frontier import Frontier
-from harvester.engine.worker import Position
+from harvester.engine.position import Position
 from harvester.errors import HarvesterError, OrderViolated, ProtocolError, WentRound
 from harvester.model import Page, PageRequest
 from tests.fakes.lake_bench import Bench
