@@ -43,8 +43,8 @@ class IdxBroker:
         self._options = settings.of(self.name, IdxOptions)
         self._clock = settings.clock
         self._limited = settings.quota
-        self._account = Account(settings, lead_days=self._options.lead_days)
-        self._answers = Answers(self._account, self._options)
+        self.account = Account(settings, lead_days=self._options.lead_days)
+        self._answers = Answers(self.account, self._options)
         self._quotas = {
             "": self._hourly(settings, self._options.per_hour),
             ANCILLARY_KEY: self._hourly(settings, self._options.per_hour_ancillary),
@@ -84,7 +84,7 @@ class IdxBroker:
         return resources()
 
     def truth(self, resource: str) -> Iterator[bytes]:
-        return truth(self._account, self._answers, resource, version=self._options.version)
+        return truth(self.account, self._answers, resource, version=self._options.version)
 
     def shelves(self, resource: str) -> Sequence[Shelf]:
         """None: the account keeps its rows as lists."""
@@ -105,7 +105,7 @@ class IdxBroker:
         return source
 
     def mutate(self, count: int) -> None:
-        self._account.mutate(count, self._clock.now())
+        self.account.mutate(count, self._clock.now())
 
     def expire_tokens(self) -> None:
         """Nothing: the keys do not expire."""

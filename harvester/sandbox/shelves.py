@@ -27,6 +27,11 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
             body = self._scrawled(body, mark)
         self.table.put(Row(row.key, body, modified=text, instant=instant, extra=row.extra))
 
+    def scrawl(self, row: Row, mark: str) -> None:
+        """Change a text of *row* without giving it another modification time."""
+        body = self._scrawled(row.body, mark)
+        self.table.put(Row(row.key, body, modified=row.modified, instant=row.instant, extra=row.extra))
+
     def marked(self, record: bytes, *, as_of: bytes) -> bytes:
         """*record* as an older version: with the time of the record *as_of*, and another text somewhere."""
         if self.modified is None:

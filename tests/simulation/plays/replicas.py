@@ -1,0 +1,85 @@
+"""A replica over two hundred hours: full harvests, deltas and sweeps in any order, cut down again and again.
+
+Meanwhile rows come, change and go: in ties, late by up to twenty minutes, without another modification time; what
+was deleted is created again, as it was or otherwise. Once nothing changes any more, a delta and a sweep leave the
+current state equal to the provider's rows, byte for byte, but for those that changed without a time that tells it; a
+sweep that compares whole records brings these as well. Nothing is taken for deleted that was not (FAULTS T01, T02,
+T08, T10, T11, T12, C02, F05, R01; invariants 2, 5 and 10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+
+from harvester.api.view import view
+from harvester.config.schema import Config
+from harvester.store.layout import ShardKind, data_kind
+from harvester.store.manifest import read_manifest
+from harvester.store.runs import find_all_runs
+from harvester.store.shards import read_lines
+from tests.simulation.life import Life
+from tests.simulation.plays.crashes import attempt
+from tests.simulation.subjects import SUBJECTS, Subject
+from tests.simulation.truth import check_disk
+from tests.simulation.world import World
+
+HOURS = 200.0
+_STEPS = 14
+_MODES = ("full", "delta", "delta", "delta", "auto", "sweep", "sweep")
+_CRASHES = 3  # of one run; then it is left alone
+
+
+async def play(world: World) -> None:
+    await replicate(world, SUBJECTS[world.seed % len(SUBJECTS)])
+
+
+async def replicate(world: World, subject: Subject) -> None:
+    """One replica, until it equals the provider."""
+    chance = world.faults
+    async with world.serving(records=world.data.randint(20, 50), options={subject.served: dict(subject.options)}):
+        config, life = subject.config(world), Life(world, subject)
+        await _harvest(world, config, life, "full")
+        naps = [chance.random() for _ in range(_STEPS)]
+        for nap in naps:
+            await asyncio.sleep(nap / sum(naps) * HOURS * 3600)
+            for _ in range(chance.randint(0, 8)):
+                life.change()
+            await _harvest(world, config, life, chance.choice(_MODES))
+        life.any = False
+        for mode in ("auto", "delta", "sweep"):  # the first may end what was begun before
+            await asyncio.sleep(chance.uniform(0, 3600))
+            await _harvest(world, config, life, mode)
+        check_disk(world.machine)
+        check_state(world, subject, life, but=life.silent)
+        await _harvest(world, config, life, "full")
+        check_state(world, subject, life, but=set())
+        world.figures["hours"] = world.loop.time() / 3600
+
+
+async def _harvest(world: World, config: Config, life: Life, mode: str) -> None:
+    """Until it is complete, whatever happens to the machine on the way."""
+    crashes, restless = 0, life.any
+    most = world.faults.choice((0, 1, _CRASHES)) if restless else 0
+    while not await attempt(world, config, life, world.faults if crashes < most else None, mode=mode, allow_purge=True):
+        crashes += 1
+        assert crashes <= most + restless, f"{mode} is not complete although nothing interferes"
+        life.any = restless and crashes < most  # a tie that keeps moving is told as that
+        await asyncio.sleep(2 ** world.faults.uniform(0, 10))
+    life.any = restless
+    world.figures["crashes"] = world.figures.get("crashes", 0) + crashes
+
+
+def check_state(world: World, subject: Subject, life: Life, *, but: set[tuple[str, tuple[str, ...]]]) -> None:
+    """The current state is the provider's, byte for byte, save records whose keys are in *but*: these may be older."""
+    machine = world.machine
+    for name in subject.resources:
+        lines: list[bytes] = []
+        view(machine.out, name, write=lines.append, ports=machine.ports())
+        held, truth = Counter(b"".join(lines).splitlines()), Counter(life.truth(name))
+        mine, theirs = ({subject.key(name, line) for line in rows} for rows in (held, truth))
+        assert mine == theirs, f"{name} lacks {sorted(theirs - mine)[:3]}, and holds {sorted(mine - theirs)[:3]}"
+        wrong = [line for line in truth - held if (name, subject.key(name, line)) not in but]
+        assert not wrong, f"{name} is wrong in {len(wrong)} of {len(truth)}, as {min(wrong)[:300]!r}"
+        world.figures["silent"] = world.figures.get("silent", 0) + (truth - held).total()
