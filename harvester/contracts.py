@@ -230,6 +230,27 @@ class OffsetPager(Pager, Protocol):
         ...
 
 
+@runtime_checkable
+class SetPager(Pager, Protocol):
+    """A pager for sets of related records, those of ``walk.keys`` one after another; ``follow`` goes on inside one."""
+
+    def at(self, walk: Walk, place: int) -> PageRequest:
+        """Stands for the set of the *place*-th key: the position of a walk."""
+        ...
+
+    def place_of(self, request: PageRequest) -> int:
+        """The number of the key that *request* is for."""
+        ...
+
+    def alone(self, walk: Walk, place: int) -> PageRequest:
+        """The first page of the set by its own path."""
+        ...
+
+    def inside(self, walk: Walk, place: int, names: Sequence[str]) -> PageRequest:
+        """The parent's record with the sets *names* inside; without any, only whether it exists."""
+        ...
+
+
 class Envelope(Protocol):
     """Opens a response body: where a provider keeps records, next link and total."""
 

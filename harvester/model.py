@@ -24,6 +24,31 @@ class PerValue(Struct, frozen=True, kw_only=True):
     stamp: str  # member spliced into every record of this walk, holding the value
 
 
+class Relation(Struct, frozen=True, kw_only=True):
+    """Records that belong to those of another resource, and are replaced as a set: the photos of a listing.
+
+    A set is read from its own path, or inside the parent's record where *expand* names it there.
+    """
+
+    parent: str  # the resource whose records they belong to, harvested first
+    parent_key: tuple[str, ...]  # its identity members
+    member: str  # of a related record: holds the parent's key
+    stamped: bool = False  # they do not tell their parent: *member* is spliced into each of them
+    of: str | None = None  # member that names the resource they belong to, where it may be another one
+    path: str | None = None  # of one set, behind the parent's record: ``Media``; None: it has none
+    expand: str | None = None  # name by which the parent's record brings the set; None: it does not
+    inside: str = ""  # where the set is in that record; a dot descends
+    most: int | None = None  # a set inside a record that has as many members may have been cut; None: none is
+    changes: tuple[str, ...] = ()  # the parent's members that move with the set; (): those of *modified*
+    modified: str | None = None  # the parent's modification time member
+    collection: bool = True  # all sets can be read together, as a resource
+
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """The parent's members by which it is seen that a set has changed."""
+        return self.changes or ((self.modified,) if self.modified else ())
+
+
 class Resource(Struct, frozen=True, kw_only=True):
     """A collection of a provider.
 
@@ -39,6 +64,14 @@ class Resource(Struct, frozen=True, kw_only=True):
     walk: str | None = None  # name of the pager for full walks; None: the provider's default
     default: bool = True  # harvested when the configuration names no resources
     private: bool = False  # holds credentials or personal data: masked or only on request
+    relation: Relation | None = None  # its records are sets of another resource's; None: they stand for themselves
+
+    @property
+    def needs(self) -> str | None:
+        """The resource of the same source whose run must have ended before one of this begins; None: it needs none."""
+        if self.per_value is not None:
+            return self.per_value.resource
+        return self.relation.parent if self.relation is not None else None
 
     @property
     def dirname(self) -> str:
@@ -74,6 +107,7 @@ class Phase(StrEnum):
     DELTA = "delta"
     SWEEP = "sweep"
     REPAIR = "repair"  # records that a sweep showed to be missing or different, fetched again
+    SETS = "sets"  # the related records of one parent after another
 
 
 class Walk(Struct, frozen=True, kw_only=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from harvester.contracts import AuthScheme, Envelope, Judge, Metadata, Pager, SignalReader
+from harvester.contracts import AuthScheme, Envelope, Judge, Metadata, Pager, SetPager, SignalReader
 from harvester.inquiry import Questions
-from harvester.model import Budget, PageRequest, Resource, Walk
+from harvester.model import Budget, PageRequest, Relation, Resource, Walk
 
 
 def by_convention(name: str) -> Resource:
@@ -42,6 +42,10 @@ class Cut:
 
     by_time: bool  # into windows of the modification time; False: into ranges of the first identity member
     last: Callable[[Walk], PageRequest] | None = None  # asks for the record that comes last; None: there is no way
+
+
+SETS = "sets"
+"""The name of the pager that reads sets; no walk of the configuration has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,8 @@ class Provider:
     beyond: Callable[[Walk, int], PageRequest] | None = None
     listing: KeyListing = KeyListing()
     fetchers: Mapping[str, Pager] = field(default_factory=dict)
+    relations: Mapping[str, Relation] = field(default_factory=dict)  # by resource: whose sets its records are
+    sets: SetPager | None = None  # reads the set of one record after another
     doubts: Mapping[str, str] = field(default_factory=dict)  # pagers that may lose rows without a sweep, and why
     doubt: Callable[[Walk], PageRequest] | None = None  # asks how many, only where a walk's end proves nothing
     counts_pages: bool = False  # the first page of a full walk tells the count, so that it need not be asked for
@@ -102,5 +108,7 @@ class Provider:
     for_source: Callable[[SourceFacts], Provider] | None = None  # a declaration that depends on its source
 
     def pager(self, name: str) -> Pager:
-        """The pager that a walk names: of ``pagers``, or one of ``fetchers``."""
+        """The pager that a walk names: of ``pagers``, one of ``fetchers``, or that of sets."""
+        if name == SETS and self.sets is not None:
+            return self.sets
         return self.fetchers[name] if name in self.fetchers else self.pagers[name]

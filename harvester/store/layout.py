@@ -51,6 +51,7 @@ class ShardKind(StrEnum):
     PART = "part"  # records, as the provider wrote them
     DELETED = "deleted"  # tombstones
     QUARANTINE = "quarantine"  # records that could not be taken, with the reason
+    SETS = "sets"  # of whose parent which related records there are
     LISTED = "listed"  # keys that a sweep has listed; only while the run has not finished
 
 

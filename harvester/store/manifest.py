@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from harvester.contracts import Fs
 from harvester.errors import Locked, StorageError
+from harvester.model import Relation
 from harvester.store.documents import encode_document, read_document
 from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import PART, data_kind, manifest_path
@@ -106,6 +107,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     modified: str | None = None  # the member with the modification time; None: there is none, or it was not said
     quarantined: int = 0  # lines of all ``quarantine`` shards
     tombstones: int = 0  # lines of all ``deleted`` shards
+    sets: int = 0  # lines of all ``sets`` shards
+    relation: Relation | None = None  # its records are sets of another resource's
+    parent_run: str = ""  # newest run of that resource that the sets are as new as; "": there is no such resource
     walks: tuple[WalkEvidence, ...] = ()
     splits: tuple[Splits, ...] = ()  # where the next run may cut its walks; (): the records have no keys
     gaps: tuple[Gap, ...] = ()  # () when complete
