@@ -29,12 +29,36 @@ def check_config(config: Config) -> None:
     if config.quota_fallback and config.quota is None:
         raise ConfigError("means nothing without quota, the URL of a quota store", path="quota_fallback")
     _check_secret(config.quota, "quota")
+    _check_sweeps(config, "")
+    if config.health is not None:
+        check_address(config.health, "health")
     if not config.sources:
         raise ConfigError("no source is configured; add a [sources.NAME] table", path="sources")
     seen: dict[str, str] = {}
     for name, source in config.sources.items():
         _check_name(name, seen)
         _check_source(f"sources.{name}", source)
+
+
+def check_address(text: str, path: str) -> tuple[str, int]:
+    """Host and port of an address to listen at: ``8080``, ``127.0.0.1:8080`` or ``[::1]:8080``.
+
+    Without a host it is this machine alone. Raises ConfigError for *path*.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if colon else "127.0.0.1"
+    if not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or int(port) > 65_535 or not host:
+        raise ConfigError(f"{text!a} is no address to listen at; one is 127.0.0.1:8080", path=path)
+    return host, int(port)
+
+
+def _check_sweeps(section: Config | SourceConfig, path: str) -> None:
+    if section.sweep_at is None:
+        return
+    if section.sweep_every is not None:
+        raise ConfigError("stands beside sweep_every; say one of them", path=f"{path}sweep_at")
+    if section.sweep_at != "never" and not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", section.sweep_at, re.ASCII):
+        raise ConfigError('must be a time of day in UTC such as "03:00", or "never"', path=f"{path}sweep_at")
 
 
 def check_quota(url: str) -> None:
@@ -122,6 +146,7 @@ def _check_name(name: str, seen: dict[str, str]) -> None:
 
 
 def _check_source(path: str, source: SourceConfig) -> None:
+    _check_sweeps(source, f"{path}.")
     for key in ("base_url", "token_url"):
         url = getattr(source, key)
         if url is not None:

@@ -118,6 +118,9 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     timeout: Seconds | None = None  # longest silence while an answer is read
     link_lifetime: Seconds | None = None  # OData: a next link dies after so long untouched; it then goes first
     credential: str | None = None  # sources with the same name here share one quota; None: told by the secret
+    every: Seconds | None = None  # as below, for this source
+    sweep_every: Seconds | None = None
+    sweep_at: str | None = None
 
     @property
     def everything(self) -> bool:
@@ -145,6 +148,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_wait: Seconds | None = None  # longest wait for quota; a longer one ends the run, resumable; None: any
     prove: bool = False  # list all keys when a resource has been read, and fetch what is missing
     probe_lifetime: Seconds = 7 * 86_400.0  # how long what a probe found of a server counts
+    every: Seconds = 300.0  # ``sync``: from one question for changes to the next
+    sweep_every: Seconds | None = None  # ``sync``: from one listing of all keys to the next; None: by *sweep_at*
+    sweep_at: str | None = None  # ``sync``: time of day for it, UTC (``"03:00"``), or ``"never"``; None: none is made
+    health: str | None = None  # ``sync``: address that tells whether all is current, ``"127.0.0.1:8080"``; None: none
     keep_tokens: bool = False  # for the next run, in *out*, readable by this user only (mode 0600)
     quota: Secret | None = None  # ``redis://…``: shares the quota with other containers; None: kept in *out*
     quota_fallback: Share = 0.0  # share of each window for this process while that server is silent; 0: nothing is sent

@@ -256,7 +256,7 @@ def test_a_rate_per_second_replaces_the_window_of_a_second_although_its_own_is_l
 def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
     """Every key can come from the environment; a new field with a type that text cannot reach shows up here."""
     sample = {"compression": "gzip", "deadline": "1h", "out": "x", "quota": "redis://store", "quota_fallback": "0"}
-    sample |= {"prove": "true", "keep_tokens": "true"}
+    sample |= {"prove": "true", "keep_tokens": "true", "sweep_at": "03:00", "health": "127.0.0.1:8080"}
     for name in Config.__struct_fields__:
         if name != "sources":
             parse_config(EXAMPLE, environment={f"HARVESTER_{name.upper()}": sample.get(name, "7")})
@@ -264,6 +264,9 @@ def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
         "translations": "true",
         "timeout": "9",
         "link_lifetime": "5m",
+        "every": "1h30m",
+        "sweep_every": "1d",
+        "sweep_at": "never",
         "base_url": "https://a.example",
         "token_url": "https://a.example",
     }
