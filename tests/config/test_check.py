@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from harvester.config.check import (
+    check_address,
     check_config,
     check_options,
     check_quota,
@@ -176,3 +177,34 @@ def test_the_password_of_a_quota_store_is_seen_by_nobody() -> None:
 
 def test_a_local_share_without_a_quota_store_is_refused() -> None:
     assert refused(Config(quota_fallback=0.5, sources={"ims": SourceConfig()})).startswith("quota_fallback: ")
+
+
+@pytest.mark.parametrize("text", ["24:00", "3:00", "03:60", "noon", "", "03:00:00"])
+def test_a_sweep_at_no_time_of_day_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^sources\.centris\.sweep_at: must be a time of day"):
+        check_config(Config(sources={"centris": SourceConfig(sweep_at=text)}))
+
+
+def test_sweeps_by_interval_and_by_the_clock_at_a_time_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^sweep_at: stands beside sweep_every"):
+        check_config(Config(sources={"centris": SourceConfig()}, sweep_every=86_400.0, sweep_at="03:00"))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("8080", ("127.0.0.1", 8080)),
+        ("0", ("127.0.0.1", 0)),
+        ("0.0.0.0:80", ("0.0.0.0", 80)),
+        ("[::1]:80", ("::1", 80)),
+        ("localhost:1", ("localhost", 1)),
+    ],
+)
+def test_an_address_is_of_this_machine_alone_unless_it_names_another(text: str, address: tuple[str, int]) -> None:
+    assert check_address(text, "health") == address
+
+
+@pytest.mark.parametrize("text", ["", ":80", "a:", "host:port", "127.0.0.1:70000", "1:"])
+def test_an_address_without_a_port_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^health: .* is no address to listen at"):
+        check_config(Config(sources={"centris": SourceConfig()}, health=text))
