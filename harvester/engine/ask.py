@@ -15,7 +15,12 @@ from harvester.wire.redaction import redact
 
 _NO_SUCH_RECORD = frozenset({404, 410})
 _READINGS = 4  # times an answer without a length is asked for again, to see that it is whole
-_FRESH = frozenset({Phase.DELTA, Phase.CLOSING})
+_RANKS = {
+    Phase.DELTA: Priority.DELTA,
+    Phase.CLOSING: Priority.DELTA,
+    Phase.SWEEP: Priority.SWEEP,
+    Phase.REPAIR: Priority.SWEEP,
+}
 
 
 async def ask(source: Source, transport: Transport, walk: Walk, request: PageRequest) -> Page:
@@ -32,7 +37,7 @@ async def send(
 ) -> Response:
     """Send *request* with the headers that the provider and the walk want.
 
-    Deltas go before backfills, and resources share the quota by weight. From *urgent_at* (monotonic) on the request
+    Deltas go before sweeps and those before backfills, and resources share the quota by weight. From *urgent_at* (monotonic) on the request
     goes before all others, because its cursor would die.
 
     A record asked for by its key that does not exist is no failure: the answer is empty (FAULTS P12, S12).
@@ -69,7 +74,7 @@ async def _whole(transport: Transport, request: Request) -> Response:
 def _errand(source: Source, walk: Walk, urgent_at: float) -> Errand:
     name = walk.resource.name
     return Errand(
-        priority=Priority.DELTA if walk.phase in _FRESH else Priority.BACKFILL,
+        priority=_RANKS.get(walk.phase, Priority.BACKFILL),
         lane=f"{source.name}/{name}",
         weight=source.weights.get(name, 1.0),
         urgent_at=urgent_at,

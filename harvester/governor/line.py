@@ -1,8 +1,8 @@
 """The line before a gate: who is asked next. Pure, but for the futures that those in line sleep on.
 
-Urgent requests first (a cursor that would die), then deltas, then backfill; among equals, lanes share by weight and
-a lane is served in the order of arrival. Of ten grants that pass somebody by, at least one goes to whoever has
-waited longest, so nobody starves.
+Urgent requests first (a cursor that would die), then deltas, sweeps and backfill; among equals, lanes share by
+weight and a lane is served in the order of arrival. Of ten grants that pass somebody by, at least one goes to whoever
+has waited longest, so nobody starves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Priority(IntEnum):
 
     URGENT = 0  # the page after this one is lost if it is not asked for soon
     DELTA = 1  # what changed: small, and wanted fresh
-    BACKFILL = 2
+    SWEEP = 2  # finds what is missing or gone, which nothing else tells
+    BACKFILL = 3
 
 
 class Place:

@@ -37,13 +37,18 @@ async def test_who_ranks_higher_goes_first_also_when_another_already_watches_the
         order.append(name)
 
     async with asyncio.TaskGroup() as tasks:
-        for name, priority in (("full", Priority.BACKFILL), ("delta", Priority.DELTA), ("dying", Priority.URGENT)):
+        for name, priority in (
+            ("full", Priority.BACKFILL),
+            ("sweep", Priority.SWEEP),
+            ("delta", Priority.DELTA),
+            ("dying", Priority.URGENT),
+        ):
             tasks.create_task(send(name, priority))
             await idle()
-        for _ in range(3):
+        for _ in range(4):
             clock.advance(1.0)
             await idle()
-    assert order == ["dying", "delta", "full"]
+    assert order == ["dying", "delta", "sweep", "full"]
 
 
 @pytest.mark.parametrize("cancelled", [0, 1, 2])
