@@ -3,51 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
-from itertools import islice
 from pathlib import PurePath
 from typing import TypeVar
 
 import msgspec
 
 from harvester.contracts import Transport
-from harvester.decode.heads import HeadReader
 from harvester.engine.assignment import assign
 from harvester.engine.crew import Crew
+from harvester.engine.earlier import Earlier
 from harvester.engine.evidence import Evidence
 from harvester.engine.held import Held, is_changes_only
 from harvester.engine.holdings import Holdings, clear_away
 from harvester.engine.parts import whole
-from harvester.engine.proof import LETTERS, LISTINGS, prove
+from harvester.engine.past_runs import PastRuns
+from harvester.engine.proof import LETTERS, prove
 from harvester.engine.quarantine import Quarantine
-from harvester.engine.renewing import brings_nothing, found_again
 from harvester.engine.sharing import Sharing
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
-from harvester.engine.stamps import stamp_of
 from harvester.engine.state import Run, grounded, load_state
 from harvester.engine.workshop import Workshop
-from harvester.errors import ConfigError, FilterIgnored, HarvesterError, StorageError
+from harvester.errors import ConfigError, FilterIgnored, HarvesterError
 from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
 from harvester.model import Phase, Walk
-from harvester.store import commits as commit_logs
 from harvester.store import layout
-from harvester.store.commits import Commit, CommitLog
+from harvester.store.commits import Commit
 from harvester.store.keys import SeenKeys
-from harvester.store.manifest import KeyDigest, Manifest, read_manifest, write_manifest
-from harvester.store.renewals import keep_renewal, read_renewal
-from harvester.store.runs import find_runs, tidy
-from harvester.store.shards import read_lines
-from harvester.store.splits import Sketches, Splits
+from harvester.store.manifest import KeyDigest, Manifest, write_manifest
+from harvester.store.runs import tidy
+from harvester.store.splits import Sketches
 
 T = TypeVar("T")
 
 _CLOSING_ROUNDS = "cde"  # first letters of the walk ids: a short count is answered by closing again, twice
 _OF_A_SWEEP = {Phase.SWEEP, Phase.REPAIR}
-_REMEMBER = 1000  # lines taken at a time when an earlier attempt is read back
 
 
 class ResourceRun:
@@ -58,6 +52,8 @@ class ResourceRun:
         self._resource = blueprint.resource
         self._run = run
         self.directory = layout.run_directory(site.out, source.name, self._resource.dirname, run)
+        self._earlier = Earlier(site.fs, site.rng, self.directory, source.name, blueprint)
+        self._past = PastRuns(site.fs, site.out, source.name, blueprint, self.directory)
         self._requests = 0
         self._transport: Transport = source.connect(self._count_request)
         self._crew = Crew(source, site, self.directory)
@@ -84,20 +80,21 @@ class ResourceRun:
         Raises nothing of ``HarvesterError``: a failure is an Outcome, so that the siblings go on.
         """
         try:
-            finished = await self._in_thread(self._look_finished)
+            finished = await self._in_thread(self._past.of_this_run, self._run)
             if finished is not None:
-                self._check_fingerprint(finished.fingerprint)
-                return self._report_finished(finished)
+                manifest, self._held_in = finished
+                self._earlier.check_fingerprint(manifest.fingerprint)
+                return self._report_finished(manifest)
             return await self._harvest(values, doubt)
         except HarvesterError as error:
-            await self._in_thread(self._sweep_empty)
+            await self._in_thread(self._earlier.drop_empty)
             return self._conclude("failed", str(error), error)
 
     # -------------------------------------------------------------- the run
 
     async def _harvest(self, values: Sequence[str] | None, doubt: str) -> Outcome:
         site = self._site
-        earlier = await self._in_thread(self._load)
+        earlier = await self._in_thread(self._earlier.load, self._crew)
         walks = await self._begin_with(values, earlier)
         held = sum(commits[-1].tally.records for commits in earlier.values() if commits)
         site.sink(
@@ -122,7 +119,7 @@ class ResourceRun:
             shop = self._shop(seen, holdings)
             for commits in earlier.values():
                 self._requests += commits[-1].tally.requests
-                await self._in_thread(self._remember, shop, commits)
+                await self._in_thread(self._earlier.remember, shop, commits)
             unfiltered = ""
             try:
                 if not await self._crew.run(walks, shop, earlier, await self._sharing(shop)):
@@ -186,7 +183,7 @@ class ResourceRun:
         full = self._blueprint.walks(values, self._started)
         begun = {commits[-1].walk.phase for commits in earlier.values() if commits}
         if self._blueprint.changes is not None and (begun <= _OF_A_SWEEP if begun else self._site.mode == Phase.SWEEP):
-            self._state = grounded(await self._in_thread(self._finished))
+            self._state = grounded(await self._in_thread(self._past.finished))
             if self._state:
                 self._mode = self._evidence.mode = Phase.SWEEP
                 self._swept = full
@@ -200,7 +197,7 @@ class ResourceRun:
         wanted = Phase.DELTA in begun or (not begun and self._site.mode != Phase.FULL)
         if not wanted or self._blueprint.changes is None:
             return assign(full, earlier)
-        runs = await self._in_thread(self._finished)
+        runs = await self._in_thread(self._past.finished)
         changes = self._blueprint.changes([manifest for _, manifest in runs], full)
         if changes is None:
             if begun or (self._site.mode == Phase.DELTA and not self._site.lenient):
@@ -213,27 +210,8 @@ class ResourceRun:
         self._mode = self._evidence.mode = Phase.DELTA
         walks = assign(changes, earlier)
         if any(map(is_changes_only, walks)):
-            self._held = await self._in_thread(self._hold, runs, walks[0])
+            self._held = await self._in_thread(self._past.held, runs, walks[0])
         return walks
-
-    def _finished(self) -> list[tuple[PurePath, Manifest]]:
-        """The finished runs of the resource, oldest first, from the last change of settings on.
-
-        What runs with other settings brought lies on top of all that is older: nobody would see the records below.
-        """
-        fs, newest = self._site.fs, ""
-        found: list[tuple[PurePath, Manifest]] = []
-        for run in find_runs(fs, self._site.out, self._source.name, self._resource.dirname):
-            manifest = read_manifest(fs, run.path) if run.finished else None
-            newest = run.name if run.finished else newest
-            if manifest is not None and manifest.fingerprint == self._blueprint.fingerprint:
-                found.append((run.path, manifest))
-            elif manifest is not None:
-                found.clear()
-        renewal = read_renewal(fs, self._site.out, self._source.name, self._resource.dirname, newest)
-        if renewal is not None and not renewal.held_in and renewal.manifest.fingerprint == self._blueprint.fingerprint:
-            found.append((self.directory.with_name(f"run={renewal.manifest.run}"), renewal.manifest))
-        return found
 
     def _hold_state(self, holdings: Holdings) -> None:
         """Take what the runs hold together, of those values of the parent that there still are."""
@@ -243,14 +221,6 @@ class ResourceRun:
     def _full_requests(self) -> int:
         """What reading everything took the last time."""
         return sum(walk.requests for walk in self._state[0][1].walks if walk.phase == Phase.FULL)
-
-    def _hold(self, runs: Sequence[tuple[PurePath, Manifest]], like: Walk) -> Held:
-        """What *runs* hold, from the last full one on."""
-        held = Held()
-        first = max(index for index, (_, run) in enumerate(runs) if run.mode == Phase.FULL and not run.reason)
-        for path, manifest in runs[first:]:
-            held.load(self._site.fs, path, manifest, like)
-        return held
 
     def _doubt_of(self, walks: Sequence[Walk]) -> str:
         """Why the pager of *walks* may lose rows that move, in the provider's words; "" when it may not."""
@@ -269,85 +239,7 @@ class ResourceRun:
         cutting = self._blueprint.cutting
         if cutting is None or self._mode is not Phase.FULL:  # the parts of a delta would be no whole
             return None
-        return Sharing(self._crew, shop, cutting, await self._in_thread(self._learned))
-
-    def _learned(self) -> tuple[Splits, ...]:
-        """What the last full run learned of the sizes of its parts; (): there was none."""
-        fs = self._site.fs
-        for run in reversed(find_runs(fs, self._site.out, self._source.name, self._resource.dirname)):
-            manifest = read_manifest(fs, run.path) if run.finished else None
-            if manifest is not None and manifest.mode == Phase.FULL:
-                return manifest.splits
-        return ()
-
-    # -------------------------------------------------------------- what an earlier attempt left
-
-    def _load(self) -> dict[str, tuple[Commit, ...]]:
-        fs = self._site.fs
-        earlier: dict[str, tuple[Commit, ...]] = {}
-        for name in commit_logs.walks(fs, self.directory):
-            log = CommitLog(fs, self.directory, name, self._site.rng)
-            try:
-                commits = log.load()
-            except StorageError:
-                if name[0] not in LISTINGS:
-                    raise
-                # The end of a run removes what it listed before there is a manifest: killed between, it lists again.
-                fs.remove_tree(layout.log_directory(self.directory, name))
-                continue
-            if commits:
-                earlier[name] = commits
-                self._crew.logs[name] = log
-                self._check_fingerprint(commits[-1].fingerprint)
-        keep = {entry.path for commits in earlier.values() for commit in commits for entry in commit.add}
-        tidy(fs, self.directory, keep)
-        return earlier
-
-    def _check_fingerprint(self, fingerprint: str) -> None:
-        if fingerprint != self._blueprint.fingerprint:
-            raise ConfigError(
-                f"{self.directory} belongs to an unfinished harvest made with other settings (base URL, select, "
-                "filter, expand, language, horizon or walk). Nothing was changed. Run again with the earlier settings "
-                "to finish it, with --restart to give it up, or with another output directory.",
-                path=f"sources.{self._source.name}",
-            )
-
-    def _sweep_empty(self) -> None:
-        """An attempt that never committed anything leaves no run behind to be gone on with."""
-        fs = self._site.fs
-        with suppress(StorageError):  # the failure that led here is the one to tell
-            if not commit_logs.walks(fs, self.directory) and not fs.exists(layout.manifest_path(self.directory)):
-                fs.remove_tree(self.directory)
-
-    def _remember(self, shop: Workshop, commits: tuple[Commit, ...]) -> None:
-        """Read back what is committed, so that nothing of it is written twice."""
-        walk = commits[-1].walk
-        for entry in (entry for commit in commits for entry in commit.add):
-            lines = read_lines(self._site.fs, self.directory / entry.path)
-            match layout.data_kind(entry.path):
-                case layout.ShardKind.QUARANTINE:
-                    for line in lines:
-                        shop.quarantine.remember(line)
-                case layout.ShardKind.PART if self._resource.key:
-                    self._remember_records(shop.sieve, walk, lines)
-
-    def _remember_records(self, sieve: Sieve, walk: Walk, lines: Iterator[bytes]) -> None:
-        stamp, reader = stamp_of(walk), HeadReader(self._resource)
-        while batch := [
-            b"{" + line[len(stamp) :] if stamp and line.startswith(stamp) else line for line in islice(lines, _REMEMBER)
-        ]:
-            sieve.remember(walk, batch, reader)
-
-    def _look_finished(self) -> Manifest | None:
-        """The manifest of an earlier attempt at this very run that came to its end."""
-        fs, source = self._site.fs, self._source.name
-        manifest = read_manifest(fs, self.directory)
-        if manifest is None:
-            renewal = read_renewal(fs, self._site.out, source, self._resource.dirname)
-            if renewal is not None and renewal.manifest.run == self._run:
-                self._held_in = renewal.held_in
-                return renewal.manifest
-        return manifest
+        return Sharing(self._crew, shop, cutting, await self._in_thread(self._past.learned))
 
     # -------------------------------------------------------------- the end
 
@@ -356,28 +248,11 @@ class ResourceRun:
         manifest = self._evidence.manifest(reason, requests=self._requests, started=self._started)
         self._watermark = manifest.watermark
         tidy(site.fs, self.directory, {entry.path for entry in manifest.shards})
-        if not (site.renews and self._renew(manifest)):
+        held_in = self._past.renew(manifest, self._crew.walks.values()) if site.renews else None
+        if held_in is None:
             write_manifest(site.fs, self.directory, manifest)
-
-    def _renew(self, manifest: Manifest) -> bool:
-        """Keep *manifest* without its directory, if the run found nothing that earlier ones do not hold."""
-        fs, out = self._site.fs, self._site.out
-        runs = [run for run in find_runs(fs, out, self._source.name, self._resource.dirname) if run.finished]
-        newest = runs[-1].name if runs else ""
-        if manifest.run <= newest:
-            return False
-        if self._blueprint.changes is None:
-            held_in = newest
-            if not held_in or not found_again(read_manifest(fs, runs[-1].path), manifest):
-                return False
         else:
-            held_in, like = "", next(iter(self._crew.walks.values()), None)
-            if like is None or not brings_nothing(fs, self.directory, manifest, self._finished(), like):
-                return False
-        keep_renewal(fs, out, self._resource.dirname, manifest, held_in=held_in, after=newest)
-        fs.remove_tree(self.directory)
-        self._held_in = held_in
-        return True
+            self._held_in = held_in
 
     def _conclude(self, verdict: str, reason: str, error: HarvesterError | None = None) -> Outcome:
         site = self._site

@@ -1,0 +1,100 @@
+"""The finished runs of one resource: what a delta or a sweep rests on, and what they spare the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+
+from harvester.contracts import Fs
+from harvester.engine.held import Held
+from harvester.engine.renewing import brings_nothing, found_again
+from harvester.engine.source import Blueprint
+from harvester.engine.state import Run
+from harvester.model import Phase, Walk
+from harvester.store.manifest import Manifest, read_manifest
+from harvester.store.renewals import keep_renewal, read_renewal
+from harvester.store.runs import find_runs
+from harvester.store.splits import Splits
+
+
+class PastRuns:
+    """Reads what is finished, of the same settings as *blueprint*. Blocking.
+
+    Args:
+        out: of the harvest. *source*: its name.
+        directory: of the run that asks.
+    """
+
+    def __init__(self, fs: Fs, out: PurePath, source: str, blueprint: Blueprint, directory: PurePath) -> None:
+        self._fs, self._out, self._source = fs, out, source
+        self._blueprint, self._directory = blueprint, directory
+        self._name = blueprint.resource.dirname
+
+    def finished(self) -> list[Run]:
+        """The finished runs of the resource, oldest first, from the last change of settings on.
+
+        What runs with other settings brought lies on top of all that is older: nobody would see the records below.
+        """
+        newest = ""
+        found: list[Run] = []
+        for run in find_runs(self._fs, self._out, self._source, self._name):
+            manifest = read_manifest(self._fs, run.path) if run.finished else None
+            newest = run.name if run.finished else newest
+            if manifest is not None and manifest.fingerprint == self._blueprint.fingerprint:
+                found.append((run.path, manifest))
+            elif manifest is not None:
+                found.clear()
+        renewal = read_renewal(self._fs, self._out, self._source, self._name, newest)
+        if renewal is not None and not renewal.held_in and renewal.manifest.fingerprint == self._blueprint.fingerprint:
+            found.append((self._directory.with_name(f"run={renewal.manifest.run}"), renewal.manifest))
+        return found
+
+    def held(self, runs: Sequence[Run], like: Walk) -> Held:
+        """What *runs* hold, from the last full one on. *like*: any walk of the resource."""
+        held = Held()
+        first = max(index for index, (_, run) in enumerate(runs) if run.mode == Phase.FULL and not run.reason)
+        for path, manifest in runs[first:]:
+            held.load(self._fs, path, manifest, like)
+        return held
+
+    def learned(self) -> tuple[Splits, ...]:
+        """What the last full run learned of the sizes of its parts; (): there was none."""
+        for run in reversed(find_runs(self._fs, self._out, self._source, self._name)):
+            manifest = read_manifest(self._fs, run.path) if run.finished else None
+            if manifest is not None and manifest.mode == Phase.FULL:
+                return manifest.splits
+        return ()
+
+    def of_this_run(self, run: str) -> tuple[Manifest, str] | None:
+        """The manifest of an earlier attempt at *run* that came to its end, and which other run holds its records."""
+        manifest = read_manifest(self._fs, self._directory)
+        if manifest is not None:
+            return manifest, ""
+        renewal = read_renewal(self._fs, self._out, self._source, self._name)
+        if renewal is None or renewal.manifest.run != run:
+            return None
+        return renewal.manifest, renewal.held_in
+
+    def renew(self, manifest: Manifest, walks: Iterable[Walk]) -> str | None:
+        """Keep *manifest* without its directory, if the run found nothing that earlier ones do not hold.
+
+        Args:
+            walks: of the run.
+        Returns:
+            The earlier run that holds its records, "" when there are none; None: it found something, and was not kept.
+        """
+        runs = [run for run in find_runs(self._fs, self._out, self._source, self._name) if run.finished]
+        newest = runs[-1].name if runs else ""
+        if manifest.run <= newest:
+            return None
+        if self._blueprint.changes is None:
+            held_in = newest
+            if not held_in or not found_again(read_manifest(self._fs, runs[-1].path), manifest):
+                return None
+        else:
+            held_in, like = "", next(iter(walks), None)
+            if like is None or not brings_nothing(self._fs, self._directory, manifest, self.finished(), like):
+                return None
+        keep_renewal(self._fs, self._out, self._name, manifest, held_in=held_in, after=newest)
+        self._fs.remove_tree(self._directory)
+        return held_in
