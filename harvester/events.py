@@ -144,6 +144,30 @@ class Probed(ResourceEvent, frozen=True, kw_only=True, tag="probed"):
     requests: int  # that it cost; 0: the server was probed before
 
 
+class RoundStarted(SourceEvent, frozen=True, kw_only=True, tag="round_started"):
+    """``sync`` asks a part of a source once more."""
+
+    resources: tuple[str, ...]
+    mode: str  # auto | sweep; what was begun before is finished as it was begun
+
+
+class RoundResult(Struct, frozen=True, kw_only=True):
+    """What a round did to one resource."""
+
+    resource: str
+    mode: str  # full | delta | sweep; "": it was not begun
+    verdict: str  # complete | incomplete | failed | interrupted
+    reason: str  # "" when complete
+    watermark: str | None  # where the next delta starts, the provider's text; None: not moved
+
+
+class RoundFinished(SourceEvent, frozen=True, kw_only=True, tag="round_finished"):
+    results: tuple[RoundResult, ...]
+    seconds: float
+    failures: int  # rounds in a row that were not whole; 0: this one was
+    next_in: float | None  # seconds until the next one; None: there will be none
+
+
 class Warned(SourceEvent, frozen=True, kw_only=True, tag="warned"):
     message: str
 
