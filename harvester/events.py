@@ -56,11 +56,13 @@ class Requested(SourceEvent, frozen=True, kw_only=True, tag="requested"):
     """One request went on the wire, whatever became of it (tokens and repeats included)."""
 
     status: int  # 0: no answer
+    credential: str = ""  # by which it went; "": the source has one only
 
 
 class Waiting(SourceEvent, frozen=True, kw_only=True, tag="waiting"):
     """Nothing is sent for this credential until *until*."""
 
+    credential: str = ""  # "": the source has one only
     seconds: float
     until: datetime
     reason: str  # e.g. "window 20 per 60 s is full", "429 Retry-After 41"
@@ -109,6 +111,7 @@ class WindowUse(Event, frozen=True, kw_only=True, tag="window_use"):
     used: int
     limit: int
     seconds: float
+    credential: str = ""  # "": the source has one only
 
 
 class ResourceFinished(ResourceEvent, frozen=True, kw_only=True, tag="resource_finished"):
@@ -133,6 +136,14 @@ class Promised(SourceEvent, frozen=True, kw_only=True, tag="promised"):
 
 class SourceFailed(SourceEvent, frozen=True, kw_only=True, tag="source_failed"):
     reason: str
+
+
+class CredentialLost(SourceEvent, frozen=True, kw_only=True, tag="credential_lost"):
+    """The provider refuses one of several credentials; the others go on with its work."""
+
+    credential: str
+    reason: str
+    left: tuple[str, ...]  # the names of those that are not refused
 
 
 class Probed(ResourceEvent, frozen=True, kw_only=True, tag="probed"):

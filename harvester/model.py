@@ -153,6 +153,9 @@ class Head(Struct, frozen=True):
     problem: str = ""  # why *key* is None
 
 
+    # The credential that was told this link or token, and alone may go on with it; "": the only one there was. None:
+    # the position is a value, which any credential may ask for.
+    via: str | None = None
 class Rejected(Struct, frozen=True):
     """A record that cannot be taken; it goes to quarantine with its reason."""
 
@@ -261,6 +264,7 @@ class WindowSignal(Struct, frozen=True, kw_only=True):
     """What one answer says about one window. Absent fields are None and say nothing about the limit."""
 
     name: str = ""  # policy name, "" when the dialect has none
+    via: str = ""  # name of the credential that got it; "": the source has one only
     seconds: float | None = None  # length of the window
     limit: int | None = None  # requests (or bytes) it allows
     used: int | None = None

@@ -15,14 +15,15 @@ from harvester.api.ports import Ports
 from harvester.api.selection import blueprints_of, wanted_of
 from harvester.config.check import check_config, check_resource_names, check_secrets, check_source_names
 from harvester.config.schema import Config, SourceConfig
-from harvester.config.secrets import SecretStore, SourceCredential, configured_secrets
+from harvester.config.secrets import SecretStore, SourceCredential, configured_secrets, credential_path
 from harvester.contracts import Auth, Judge, Sink, Transport
 from harvester.engine.source import Blueprint, Source
 from harvester.errors import ConfigError
-from harvester.governor.governor import Governor
+from harvester.governor.governor import Governor, Ticket
 from harvester.governor.learned import keep_learned, read_learned
 from harvester.governor.meter import Meter
 from harvester.model import Budget, Request, Response
+from harvester.planning.lanes import together
 from harvester.provider import Provider, SourceFacts
 from harvester.store import layout
 from harvester.store.token_file import TokenFile, binding_of
@@ -30,7 +31,7 @@ from harvester.wire.lanes import Lanes
 from harvester.wire.limits import Timeouts
 from harvester.wire.metered import Metered
 from harvester.wire.origin import Origin
-from harvester.wire.stack import build, build_for_tokens
+from harvester.wire.stack import Way, build_for_tokens, build_shared
 from harvester.wire.transport import AiohttpTransport
 
 _RISKED_SHARE = 0.05  # of the shortest window: a crash may cost that much of it
@@ -43,8 +44,13 @@ class Setup:
     name: str
     section: SourceConfig
     provider: Provider
-    budget: Budget
+    budgets: Mapping[str, Budget]  # of its credentials, by their names; "": it has one only
     origin: Origin
+
+    @property
+    def budget(self) -> Budget:
+        """What all its credentials may do together, for estimates."""
+        return together(tuple(self.budgets.values()))
 
     @property
     def base_url(self) -> str:
@@ -69,7 +75,7 @@ def set_up(config: Config, name: str) -> Setup:
     except ConfigError as error:
         raise ConfigError(str(error).removeprefix("provider: "), path=f"sources.{name}.provider") from error
     if provider.for_source is not None:
-        secrets = frozenset(configured_secrets(section))
+        secrets = frozenset(configured_secrets(next(iter(section.sharers.values()))))
         provider = provider.for_source(SourceFacts(api_version=section.api_version, secrets=secrets))
     base_url = section.base_url or provider.base_url
     if base_url is None:
@@ -79,9 +85,19 @@ def set_up(config: Config, name: str) -> Setup:
         name=name,
         section=section,
         provider=provider,
-        budget=section.budget.over(provider.budget),
+        budgets={each: section.budget_of(each, provider.budget) for each in section.sharers},
         origin=Origin.parse(base_url, path=f"sources.{name}.base_url"),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """One credential of a source."""
+
+    name: str  # "": the source has one only
+    credential: SourceCredential
+    identity: str  # what its quota belongs to
+    budget: Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +106,37 @@ class Chosen:
 
     setup: Setup
     blueprints: tuple[Blueprint, ...]
-    credential: SourceCredential
-    identity: str  # what its quota belongs to
+    holders: tuple[Holder, ...]  # its credentials, one at least
 
     @property
     def name(self) -> str:
         return self.setup.name
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """What the quotas of its credentials belong to."""
+        return tuple(holder.identity for holder in self.holders)
+
+
+def holders_of(setup: Setup, secrets: SecretStore) -> tuple[Holder, ...]:
+    """The credentials of a source, read.
+
+    Raises:
+        ConfigError: one cannot be read, or two of them are the same, so that they have one quota.
+    """
+    holders: dict[str, Holder] = {}
+    for name, budget in setup.budgets.items():
+        credential = secrets.credential(setup.name, name)
+        _check_endpoint(setup, credential)
+        identity = secrets.identity(setup.name, host_of(setup.origin), name)
+        holder = Holder(name=name, credential=credential, identity=identity, budget=budget)
+        twin = holders.setdefault(identity, holder)
+        if twin is not holder:
+            raise ConfigError(
+                f"is the same credential as {twin.name}, and has the same quota; name each of them once",
+                path=credential_path(setup.name, name),
+            )
+    return tuple(holders.values())
 
 
 def choose(config: Config, names: Sequence[str], resources: Sequence[str], ports: Ports) -> tuple[Chosen, ...]:
@@ -118,10 +159,7 @@ def choose(config: Config, names: Sequence[str], resources: Sequence[str], ports
     for setup in setups:
         blueprints = blueprints_of(setup.name, setup.section, setup.provider, setup.base_url, resources, setup.budget)
         if blueprints:
-            credential = secrets.credential(setup.name)
-            _check_endpoint(setup, credential)
-            identity = secrets.identity(setup.name, host_of(setup.origin))
-            chosen.append(Chosen(setup=setup, blueprints=blueprints, credential=credential, identity=identity))
+            chosen.append(Chosen(setup=setup, blueprints=blueprints, holders=holders_of(setup, secrets)))
     return tuple(chosen)
 
 
@@ -144,11 +182,12 @@ async def assemble(
         ready = []
         for each in chosen:
             setup = each.setup
-            if each.identity not in governors:
-                sharers = [other.name for other in chosen if other.identity == each.identity]
-                meter = Meter(sharers, ports.clock, sink)
-                governors[each.identity] = await _governor(config, each, ports, meter, opened), meter
-            connect = await _connect(config, each, *governors[each.identity], ports, sink, opened)
+            for holder in each.holders:
+                if holder.identity not in governors:
+                    meter = Meter(_sharers(holder.identity, chosen), ports.clock, sink)
+                    governors[holder.identity] = await _governor(config, each, holder, ports, meter, opened), meter
+            connect = await _connect(config, each, governors, ports, sink, opened)
+            several = len(each.holders) > 1
             ready.append(
                 Source(
                     name=setup.name,
@@ -160,9 +199,16 @@ async def assemble(
                     workers=2 * setup.budget.in_flight,
                     weights=setup.weights,
                     link_lifetime=setup.section.link_lifetime or setup.provider.link_lifetime,
+                    credentials=tuple(holder.name for holder in each.holders) if several else (),
+                    viewers="|".join((setup.base_url, *sorted(each.identities))) if several else "",
                 )
             )
         yield tuple(ready)
+
+
+def _sharers(identity: str, chosen: Sequence[Chosen]) -> list[tuple[str, str]]:
+    """The sources that use a credential, each with its own name for it."""
+    return [(each.name, holder.name) for each in chosen for holder in each.holders if holder.identity == identity]
 
 
 def at_risk(budget: Budget, most: int) -> int:
@@ -188,12 +234,14 @@ def host_of(origin: Origin) -> str:
     return f"{origin.scheme}://{origin.host}:{origin.port}"
 
 
-async def _governor(config: Config, chosen: Chosen, ports: Ports, meter: Meter, opened: AsyncExitStack) -> Governor:
-    setup = chosen.setup
-    ledger = await opened.enter_async_context(open_ledger(config, chosen.identity, setup.budget, ports))
+async def _governor(
+    config: Config, chosen: Chosen, holder: Holder, ports: Ports, meter: Meter, opened: AsyncExitStack
+) -> Governor:
+    setup, identity = chosen.setup, holder.identity
+    ledger = await opened.enter_async_context(open_ledger(config, identity, holder.budget, ports))
     lessons = Path(layout.quota_file(PurePath(config.out)))
     governor = Governor(
-        setup.budget,
+        holder.budget,
         ports.clock,
         name=setup.provider.title,
         source=setup.name,
@@ -202,8 +250,8 @@ async def _governor(config: Config, chosen: Chosen, ports: Ports, meter: Meter, 
         max_wait=config.max_wait,
         ends_in=config.deadline,
         default_pause=setup.provider.default_pause,
-        learned=read_learned(lessons, chosen.identity) if ports.keeps_state else (),
-        teach=partial(keep_learned, lessons, chosen.identity) if ports.keeps_state else None,
+        learned=read_learned(lessons, identity) if ports.keeps_state else (),
+        teach=partial(keep_learned, lessons, identity) if ports.keeps_state else None,
     )
     meter.read(governor.usage)
     return governor
@@ -212,48 +260,67 @@ async def _governor(config: Config, chosen: Chosen, ports: Ports, meter: Meter, 
 async def _connect(
     config: Config,
     chosen: Chosen,
-    governor: Governor,
-    meter: Meter,
+    governors: Mapping[str, tuple[Governor, Meter]],
     ports: Ports,
     sink: Sink,
     opened: AsyncExitStack,
 ) -> Callable[[Sink], Transport]:
-    setup, credential = chosen.setup, chosen.credential
-    provider = setup.provider
+    setup = chosen.setup
     lanes = Lanes(sink)
-    transport = await opened.enter_async_context(_transport(setup, setup.origin, ports))
-    endpoint = provider.auth.token_endpoint(credential)
-    tokens: Transport = _NoTokens()
-    if endpoint is not None:
-        path = f"sources.{setup.name}.token_url"
-        to_tokens = await opened.enter_async_context(_transport(setup, Origin.parse(endpoint, path=path), ports))
-        tokens = build_for_tokens(
-            to_tokens,
-            source=setup.name,
-            signals=provider.signals,
-            governor=governor if provider.auth.tokens_count else None,
-            clock=ports.clock,
-            sink=lanes.sink,
-        )
-    keeper = None
-    if config.keep_tokens and endpoint is not None:
-        owner = "\0".join(credential.reveal(name) or "" for name in provider.auth.takes())
-        binding = binding_of(endpoint, credential.scope or "", owner)
-        keeper = TokenFile(ports.fs, layout.token_file(PurePath(config.out), setup.name), binding)
-    auth: Auth = provider.auth.bind(credential, tokens, ports.clock, keeper)
-    stack = build(
-        transport,
+    ways: dict[Way[Ticket], Callable[[], float]] = {}
+    for holder in chosen.holders:
+        governor, _ = governors[holder.identity]
+        transport = await opened.enter_async_context(_transport(setup, holder, setup.origin, ports))
+        auth = await _auth(config, setup, holder, governor, ports, lanes, opened)
+        ways[Way(name=holder.name, transport=transport, auth=auth, governor=governor)] = governor.next_free
+    stack = build_shared(
+        ways,
         source=setup.name,
         origin=setup.origin,
-        judge=_judge(provider),
-        signals=provider.signals,
-        auth=auth,
-        governor=governor,
+        judge=_judge(setup.provider),
+        signals=setup.provider.signals,
         clock=ports.clock,
         rng=ports.rng,
         sink=lanes.sink,
     )
-    return partial(lanes.open, Metered(stack, meter.look))
+
+    def look() -> None:
+        for identity in chosen.identities:
+            governors[identity][1].look()
+
+    return partial(lanes.open, Metered(stack, look))
+
+
+async def _auth(
+    config: Config,
+    setup: Setup,
+    holder: Holder,
+    governor: Governor,
+    ports: Ports,
+    lanes: Lanes,
+    opened: AsyncExitStack,
+) -> Auth:
+    scheme, credential, path = setup.provider.auth, holder.credential, f"sources.{setup.name}.token_url"
+    endpoint = scheme.token_endpoint(credential)
+    if endpoint is None:
+        return scheme.bind(credential, _NoTokens(), ports.clock, None)
+    to_tokens = await opened.enter_async_context(_transport(setup, holder, Origin.parse(endpoint, path=path), ports))
+    tokens = build_for_tokens(
+        to_tokens,
+        source=setup.name,
+        signals=setup.provider.signals,
+        governor=governor if scheme.tokens_count else None,
+        clock=ports.clock,
+        sink=lanes.sink,
+        credential=holder.name,
+    )
+    keeper = None
+    if config.keep_tokens:
+        owner = "\0".join(credential.reveal(name) or "" for name in scheme.takes())
+        binding = binding_of(endpoint, credential.scope or "", owner)
+        name = ".".join(each for each in (setup.name, holder.name) if each)
+        keeper = TokenFile(ports.fs, layout.token_file(PurePath(config.out), name), binding)
+    return scheme.bind(credential, tokens, ports.clock, keeper)
 
 
 def _judge(provider: Provider) -> Judge:
@@ -261,13 +328,13 @@ def _judge(provider: Provider) -> Judge:
     return provider.judge if metadata is None else partial(metadata.judge, otherwise=provider.judge)
 
 
-def _transport(setup: Setup, origin: Origin, ports: Ports) -> AiohttpTransport:
+def _transport(setup: Setup, holder: Holder, origin: Origin, ports: Ports) -> AiohttpTransport:
     return AiohttpTransport(
         origin,
         ports.clock,
         ports.resolver,
         timeouts=replace(Timeouts(), read=setup.section.timeout or setup.provider.timeout),
-        connections=setup.budget.in_flight,
+        connections=holder.budget.in_flight,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from msgspec import Struct
 
-from harvester.api.assembly import Chosen, assemble, host_of, set_up
+from harvester.api.assembly import Chosen, assemble, holders_of, set_up
 from harvester.api.ports import Ports
 from harvester.config.check import check_config, check_source_names
 from harvester.config.schema import Config
@@ -92,8 +92,7 @@ def _chosen(config: Config, names: Sequence[str], ports: Ports) -> list[Chosen]:
     for name in names:
         setup = set_up(config, name)
         metadata_of(setup.provider)
-        identity = secrets.identity(name, host_of(setup.origin))
-        chosen.append(Chosen(setup=setup, blueprints=(), credential=secrets.credential(name), identity=identity))
+        chosen.append(Chosen(setup=setup, blueprints=(), holders=holders_of(setup, secrets)))
     return chosen
 
 

@@ -9,12 +9,12 @@ from pathlib import Path, PurePath
 import anyio
 from msgspec import Struct, structs
 
-from harvester.api.assembly import Chosen, Setup, assemble, choose
+from harvester.api.assembly import Chosen, Holder, Setup, assemble, choose
 from harvester.api.discovery import discover
 from harvester.api.ledger import look_into_ledger
 from harvester.api.ports import Ports
 from harvester.api.probe import KnownServer, known_servers, settle
-from harvester.api.rehearsal import MOST_REQUESTS, Job, Rehearsal, rehearse
+from harvester.api.rehearsal import MOST_REQUESTS, Account, Job, Rehearsal, rehearse_shared
 from harvester.api.selection import wanted_of
 from harvester.config.schema import Config
 from harvester.contracts import Transport
@@ -22,9 +22,8 @@ from harvester.engine.ask import count
 from harvester.engine.source import Source
 from harvester.errors import HarvesterError
 from harvester.events import Event
-from harvester.governor.learned import Learned, read_learned
-from harvester.governor.ledger.reading import Journal
-from harvester.model import Phase
+from harvester.governor.learned import read_learned
+from harvester.model import Budget, Phase
 from harvester.planning.delta import standing_of
 from harvester.planning.forecast import Forecast, Measured, measured, stages_of
 from harvester.planning.plan import Wanted, full_walks
@@ -58,6 +57,14 @@ class PlannedResource(Struct, frozen=True, kw_only=True):
     seen: tuple[str, ...] = ()  # what it found
 
 
+class PlannedCredential(Struct, frozen=True, kw_only=True):
+    """One of several credentials that share the work of a source."""
+
+    credential: str
+    windows: tuple[str, ...]  # in words
+    in_flight: int
+
+
 class PlannedSource(Struct, frozen=True, kw_only=True):
     """One source: its resources and what they cost together."""
 
@@ -72,6 +79,7 @@ class PlannedSource(Struct, frozen=True, kw_only=True):
     complete: bool  # False: some resources could not be estimated, so the forecast is a lower bound
     measured: bool  # how long a request takes is known from an earlier run, not assumed
     problem: str = ""  # why counting failed; "" when it did not
+    credentials: tuple[PlannedCredential, ...] = ()  # (): it has one only; *windows* are then what they allow together
 
 
 class PlanReport(Struct, frozen=True, kw_only=True):
@@ -141,11 +149,23 @@ def plan_sources(
     *most*: requests of one credential to rehearse one by one.
     """
     drafts = [_draft(config, each, _wanted(each, resources), counts or {}, ports) for each in chosen]
-    rehearsals = {
-        identity: _rehearse(config, [draft for draft in drafts if draft.chosen.identity == identity], ports, most)
-        for identity in {each.identity for each in chosen}
-    }
-    return tuple(_planned(draft, rehearsals[draft.chosen.identity]) for draft in drafts)
+    rehearsals: dict[str, Rehearsal] = {}
+    for troupe in troupes(chosen):
+        rehearsal = _rehearse(config, [draft for draft in drafts if draft.chosen.name in troupe], ports, most)
+        rehearsals |= dict.fromkeys(troupe, rehearsal)
+    return tuple(_planned(draft, rehearsals[draft.chosen.name]) for draft in drafts)
+
+
+def troupes(chosen: Sequence[Chosen]) -> list[frozenset[str]]:
+    """The names of the sources that share a credential, or are linked by others that do."""
+    found: list[tuple[frozenset[str], frozenset[str]]] = []  # names, identities
+    for each in chosen:
+        names, identities = frozenset({each.name}), frozenset(each.identities)
+        for other in [known for known in found if known[1] & identities]:
+            found.remove(other)
+            names, identities = names | other[0], identities | other[1]
+        found.append((names, identities))
+    return [names for names, _ in found]
 
 
 async def _count(source: Source, wanted: Sequence[Wanted], ports: Ports, counts: Counts) -> None:
@@ -266,22 +286,35 @@ def _told(drafted: _Drafted, known: KnownServer | None, *, delta: bool) -> _Draf
 
 
 def _rehearse(config: Config, drafts: Sequence[_Draft], ports: Ports, most: int) -> Rehearsal:
-    """All sources of one credential at once, under the budget of the first: so they will run."""
-    setup, identity = drafts[0].chosen.setup, drafts[0].chosen.identity
+    """All sources that share credentials at once, each credential under its first budget: so they will run."""
     now = ports.clock.now()
-    journal = Journal()
-    learned: Sequence[Learned] = ()
-    if ports.keeps_state:
-        journal = look_into_ledger(config, identity, ports)
-        learned = read_learned(Path(layout.quota_file(PurePath(config.out))), identity)
-    return rehearse(
-        [each.job for draft in drafts for each in draft.resources if each.job is not None],
-        setup.budget,
+    accounts: dict[str, Account] = {}
+    for draft in drafts:
+        for holder in draft.chosen.holders:
+            if holder.identity not in accounts:
+                accounts[holder.identity] = _account(config, draft.chosen, holder, ports)
+    numbers = {identity: number for number, identity in enumerate(accounts)}
+    return rehearse_shared(
+        [
+            structs.replace(each.job, accounts=tuple(numbers[identity] for identity in draft.chosen.identities))
+            for draft in drafts
+            for each in draft.resources
+            if each.job is not None
+        ],
+        tuple(accounts.values()),
         start=now,
-        journal=journal,
-        learned=learned,
-        default_pause=setup.provider.default_pause,
         most=most,
+    )
+
+
+def _account(config: Config, chosen: Chosen, holder: Holder, ports: Ports) -> Account:
+    account = Account(budget=holder.budget, default_pause=chosen.setup.provider.default_pause)
+    if not ports.keeps_state:
+        return account
+    return structs.replace(
+        account,
+        journal=look_into_ledger(config, holder.identity, ports),
+        learned=read_learned(Path(layout.quota_file(PurePath(config.out))), holder.identity),
     )
 
 
@@ -294,12 +327,7 @@ def _planned(draft: _Draft, rehearsal: Rehearsal) -> PlannedSource:
         source=setup.name,
         provider=setup.provider.title,
         base_url=setup.base_url,
-        windows=tuple(
-            units.quota(window.requests, "requests", window.seconds)
-            if window.requests is not None
-            else units.quota(window.bytes or 0, "bytes", window.seconds)
-            for window in setup.budget.windows
-        ),
+        windows=_in_words(setup.budget),
         kept_back=min(1.0, setup.budget.margin + setup.budget.reserve),
         in_flight=setup.budget.in_flight,
         resources=planned,
@@ -312,6 +340,20 @@ def _planned(draft: _Draft, rehearsal: Rehearsal) -> PlannedSource:
         ),
         complete=all(each.requests is not None for each in planned),
         measured=draft.measured,
+        credentials=tuple(
+            PlannedCredential(credential=name, windows=_in_words(budget), in_flight=budget.in_flight)
+            for name, budget in setup.budgets.items()
+            if name
+        ),
+    )
+
+
+def _in_words(budget: Budget) -> tuple[str, ...]:
+    return tuple(
+        units.quota(window.requests, "requests", window.seconds)
+        if window.requests is not None
+        else units.quota(window.bytes or 0, "bytes", window.seconds)
+        for window in budget.windows
     )
 
 

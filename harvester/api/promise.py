@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harvester.api.assembly import Chosen
-from harvester.api.plan import plan_sources
+from harvester.api.plan import plan_sources, troupes
 from harvester.api.ports import Ports
 from harvester.config.schema import Config
 from harvester.events import Event, Promised, Warned
@@ -31,7 +31,7 @@ def promises_of(
             Warned(at=now, source=each.name, message=f"no forecast of this run could be made: {error}")
             for each in chosen[:1]
         )
-    owners = {each.name: each.identity for each in chosen}
+    owners = {name: troupe for troupe in troupes(chosen) for name in troupe}
     # Requests that nobody can foresee would take the quota from those of the same credential that are foreseen.
     unknown = {
         owners[each.source]

@@ -59,6 +59,7 @@ class CredentialQuota(Struct, frozen=True, kw_only=True):
     told: tuple[TellingAnswer, ...]  # what answers said last of each window
     learned: tuple[Learned, ...]  # what is kept for later runs, with its evidence
     forgotten: int = 0  # lessons that this call dropped
+    names: tuple[str, ...] = ()  # what sources with several credentials call it
     elsewhere: bool = False  # spending is kept on a server, shared with other containers
 
 
@@ -86,30 +87,33 @@ def quota(
     check_config(config)
     check_source_names(sources, config)
     secrets = SecretStore(config, environment=ports.environment, fs=ports.fs)
-    owners: dict[str, list[Setup]] = {}
+    owners: dict[str, list[tuple[Setup, str]]] = {}
     for setup in [set_up(config, name) for name in sources or config.sources]:
-        owners.setdefault(secrets.identity(setup.name, host_of(setup.origin)), []).append(setup)
+        for name in setup.budgets:
+            owners.setdefault(secrets.identity(setup.name, host_of(setup.origin), name), []).append((setup, name))
     now = ports.clock.now()
     return QuotaReport(
         out=config.out,
         at=now,
         credentials=tuple(
-            _credential(config, identity, setups, now, ports, drop=drop) for identity, setups in owners.items()
+            _credential(config, identity, users, now, ports, drop=drop) for identity, users in owners.items()
         ),
     )
 
 
 def _credential(
-    config: Config, identity: str, setups: Sequence[Setup], now: datetime, ports: Ports, *, drop: bool
+    config: Config, identity: str, users: Sequence[tuple[Setup, str]], now: datetime, ports: Ports, *, drop: bool
 ) -> CredentialQuota:
     ledger = Path(layout.quota_file(PurePath(config.out)))
     forgotten = forget_limits(config, identity, ports) if drop else 0
     journal = look_into_ledger(config, identity, ports)
     learned = read_learned(ledger, identity)
-    seen = picture(setups[0].budget, journal.news, learned)
+    setup, name = users[0]
+    seen = picture(setup.budgets[name], journal.news, learned)
     return CredentialQuota(
         credential=identity,
-        sources=tuple(setup.name for setup in setups),
+        sources=tuple(setup.name for setup, _ in users),
+        names=tuple(dict.fromkeys(name for _, name in users if name)),
         windows=tuple(_window(window, now) for window in seen.windows),
         open=seen.open,
         paused_until=_later(now, seen.paused or None),

@@ -85,6 +85,9 @@ def _write(planned: PlannedSource, console: Console) -> None:
     limits = "; ".join(planned.windows) or "no limit is known"
     kept = f"; {planned.kept_back:.0%} of it kept back" if planned.windows and planned.kept_back else ""
     write_line(console, f"quota: {limits}{kept}; at most {units.number_of(planned.in_flight, 'request')} in flight")
+    for each in planned.credentials:
+        own = "; ".join(each.windows) or "no limit is known"
+        write_line(console, f"credential {each.credential}: {own}; at most {each.in_flight} in flight")
     numbers = ("walks", "records", "requests", "bytes", "done in")
     columns = ("resource", "walk", *numbers, "estimated from")
     table = table_of(*columns, right=numbers, dispensable=("estimated from", "walks"))

@@ -77,7 +77,9 @@ def quota(
 
 def _write(credential: CredentialQuota, report: QuotaReport, console: Console) -> None:
     under_way = f", {units.number_of(credential.open, 'request')} under way" if credential.open else ""
-    write_line(console, f"{', '.join(credential.sources)}: {_name(credential.credential)}{under_way}", "bold")
+    named = f"{', '.join(credential.names)}, " if credential.names else ""
+    head = f"{', '.join(credential.sources)}: {named}{_name(credential.credential)}{under_way}"
+    write_line(console, head, "bold")
     if credential.elsewhere:
         write_line(console, "What is spent is kept on the quota server, shared with other containers.")
     if credential.paused_until is not None:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
-from harvester.config.schema import Config, SourceConfig
-from harvester.config.secrets import SECRET_KEYS, Secret, configured_secrets
+from harvester.config.schema import BudgetConfig, Config, SourceConfig
+from harvester.config.secrets import SECRET_KEYS, Secret, configured_secrets, credential_path
 from harvester.config.typed import unknown_key
 from harvester.errors import ArgumentError, ConfigError
 
@@ -77,20 +77,26 @@ def check_quota(url: str) -> None:
 
 
 def check_secrets(source: str, section: SourceConfig, needed: Sequence[str], taken: Collection[str]) -> None:
-    """Raises ConfigError for the first of *needed* (configuration keys) that *section* does not set, and for a secret
-    it sets that is not among *taken*: it would be sent to nobody, and its owner would believe it is in use."""
+    """Raises ConfigError for the first of *needed* (configuration keys) that a credential of *section* does not set,
+    and for a secret set that is not among *taken*: it would be sent to nobody, and its owner would believe it is in
+    use."""
+    for name, seen in section.sharers.items():
+        _check_secrets_of(source, name, seen, needed, taken)
+
+
+def _check_secrets_of(
+    source: str, credential: str, section: SourceConfig, needed: Sequence[str], taken: Collection[str]
+) -> None:
     present = configured_secrets(section)
+    path = credential_path(source, credential)
     for name in present:
         if name not in taken:
-            raise ConfigError(
-                f"this provider does not use it; it takes {', '.join(taken)}", path=f"sources.{source}.{name}"
-            )
+            raise ConfigError(f"this provider does not use it; it takes {', '.join(taken)}", path=f"{path}.{name}")
     for name in needed:
         if name not in present:
-            example = f'{name} = {{ env = "{source.upper().replace("-", "_")}_{name.upper()}" }}'
-            raise ConfigError(
-                f"is missing; the provider needs it, for example: {example}", path=f"sources.{source}.{name}"
-            )
+            owner = "_".join(each for each in (source, credential) if each).upper().replace("-", "_")
+            example = f'{name} = {{ env = "{owner}_{name.upper()}" }}'
+            raise ConfigError(f"is missing; the provider needs it, for example: {example}", path=f"{path}.{name}")
 
 
 def check_options(source: str, section: SourceConfig, granted: Collection[str]) -> None:
@@ -159,9 +165,43 @@ def _check_source(path: str, source: SourceConfig) -> None:
         raise ConfigError("the same name stands in two tables", path=f"{path}.resource")
     for number, table in enumerate(source.resource):
         _check_resource_name(table.name, f"{path}.resource[{number}].name")
-    for number, window in enumerate(source.budget.windows):
+    _check_budget(source.budget, f"{path}.budget")
+    _check_credentials(source, path)
+
+
+def _check_budget(budget: BudgetConfig, path: str) -> None:
+    for number, window in enumerate(budget.windows):
         if (window.requests is None) == (window.bytes is None):
-            raise ConfigError("say either requests or bytes", path=f"{path}.budget.windows[{number}]")
+            raise ConfigError("say either requests or bytes", path=f"{path}.windows[{number}]")
+
+
+def _check_credentials(source: SourceConfig, path: str) -> None:
+    """Several credentials take the place of the source's own; their names become parts of file names."""
+    if not source.credentials:
+        return
+    for key in SECRET_KEYS:
+        if getattr(source, key) is not None:
+            raise ConfigError("stands beside credentials; move it into one of them", path=f"{path}.{key}")
+    if source.credential is not None:
+        raise ConfigError("would make one quota of all credentials; remove it", path=f"{path}.credential")
+    seen: set[str] = set()
+    held = set(configured_secrets(next(iter(source.sharers.values()))))
+    for each in source.credentials:
+        if not _SOURCE_NAME.fullmatch(each.name):
+            raise ConfigError(
+                f"{each.name!a} cannot name a credential; use letters, digits, _ and -", path=f"{path}.credentials"
+            )
+        if each.name.lower() in seen:
+            raise ConfigError(f"two are named {each.name}", path=f"{path}.credentials")
+        seen.add(each.name.lower())
+        if differing := held ^ set(configured_secrets(source.sharers[each.name])):
+            raise ConfigError(
+                f"holds another kind of credential than {source.credentials[0].name} ({', '.join(sorted(differing))})",
+                path=f"{path}.credentials.{each.name}",
+            )
+        for key in SECRET_KEYS:
+            _check_secret(getattr(each, key), f"{path}.credentials.{each.name}.{key}")
+        _check_budget(each.budget, f"{path}.credentials.{each.name}.budget")
 
 
 def _check_secret(value: object, path: str) -> None:

@@ -117,10 +117,18 @@ def _assign(document: dict[str, Any], parts: Sequence[str], value: Text) -> None
     place = document
     for number, part in enumerate(parts[:-1]):
         below = place.setdefault(part, {})
+        if isinstance(below, list):
+            below = place[part] = _by_name(below)
         if not isinstance(below, dict):
             raise ConfigError(f"{value.origin} goes below a key that is no table", path=".".join(parts[: number + 1]))
         place = below
     place[parts[-1]] = value
+
+
+def _by_name(tables: list[Any]) -> Any:
+    """A list of tables that each have a name, as tables by name, so that a path can lead to one of them."""
+    named = {table.get("name"): table for table in tables if isinstance(table, dict)}
+    return named if len(named) == len(tables) and all(isinstance(name, str) for name in named) else tables
 
 
 def _build(document: dict[str, Any]) -> Config:

@@ -7,12 +7,14 @@ A program that embeds harvester may build these Structs itself; the API runs ``c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
-from harvester.config.secrets import Secret
+from harvester.config.secrets import SECRET_KEYS, Secret
 from harvester.model import Budget, Window
 
 MIB = 1024 * 1024
@@ -89,6 +91,19 @@ class ResourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0  # of its share of the quota, while others wait too
 
 
+class CredentialConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of several credentials of a source. All of them see the same records; each has a quota of its own."""
+
+    name: str  # required; for people, and for the position of what was begun with it
+    client_id: Secret | None = None
+    client_secret: Secret | None = None
+    scope: str | None = None  # None: the source's
+    token: Secret | None = None
+    access_key: Secret | None = None
+    ancillary_key: Secret | None = None
+    budget: BudgetConfig = BudgetConfig()  # over the source's, where it speaks
+
+
 class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A provider, set up: where it is, who asks, what is wanted, how fast."""
 
@@ -101,6 +116,7 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     token: Secret | None = None
     access_key: Secret | None = None
     ancillary_key: Secret | None = None
+    credentials: tuple[CredentialConfig, ...] = ()  # several, which share the work; (): the one that stands above
     api_version: str | None = None
     # Names; () and no *resource* tables: the provider's default ones. ``"all"``: what its metadata names.
     resources: Annotated[tuple[str, ...], Meta(extra={"unit": ALL})] = ()
@@ -121,6 +137,20 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     every: Seconds | None = None  # as below, for this source
     sweep_every: Seconds | None = None
     sweep_at: str | None = None
+
+    @property
+    def sharers(self) -> Mapping[str, SourceConfig]:
+        """The source as each of its credentials sees it, by their names; with one credential that is ``""``."""
+        return {each.name: self._seen_by(each) for each in self.credentials} or {"": self}
+
+    def _seen_by(self, each: CredentialConfig) -> SourceConfig:
+        secrets = {name: getattr(each, name) for name in SECRET_KEYS}
+        return replace(self, credentials=(), scope=each.scope or self.scope, **secrets)
+
+    def budget_of(self, credential: str, declared: Budget) -> Budget:
+        """What *credential* keeps to: its own budget over the source's over what the provider has *declared*."""
+        own = next((each.budget for each in self.credentials if each.name == credential), BudgetConfig())
+        return own.over(self.budget.over(declared))
 
     @property
     def everything(self) -> bool:

@@ -137,26 +137,36 @@ class SecretStore:
         self._environment = environment
         self._fs = fs
 
-    def credential(self, source: str) -> SourceCredential:
-        """Every secret configured for *source*. Raises ConfigError naming the key when one cannot be read."""
-        section = self._config.sources[source]
-        values = {name: self._read(source, name, secret) for name, secret in configured_secrets(section).items()}
+    def credential(self, source: str, name: str = "") -> SourceCredential:
+        """Every secret configured for *source*. Raises ConfigError naming the key when one cannot be read.
+
+        *name*: of the credential, where the source has several.
+        """
+        section = self._config.sources[source].sharers[name]
+        path = credential_path(source, name)
+        values = {key: self._read(path, key, secret) for key, secret in configured_secrets(section).items()}
         return SourceCredential(values, token_url=section.token_url, scope=section.scope)
 
-    def identity(self, source: str, base_url_origin: str) -> str:
+    def identity(self, source: str, base_url_origin: str, name: str = "") -> str:
         """What the quota of *source* belongs to: its ``credential`` name, else provider, origin and secret's hash."""
-        section = self._config.sources[source]
+        section = self._config.sources[source].sharers[name]
         if section.credential is not None:
             return f"name|{section.credential}"
         configured = configured_secrets(section)
         owner = next((name for name in _QUOTA_OWNERS if name in configured), None)
         # The others are not read: who only asks for the quota need not have them.
-        values = {} if owner is None else {owner: self._read(source, owner, configured[owner])}
+        path = credential_path(source, name)
+        values = {} if owner is None else {owner: self._read(path, owner, configured[owner])}
         known = SourceCredential(values, token_url=None, scope=None)
         return known.identity(self._config.provider_of(source), base_url_origin)
 
-    def _read(self, source: str, name: str, secret: Secret) -> str:
-        return secret.read(f"sources.{source}.{name}", self._environment, self._fs)
+    def _read(self, path: str, key: str, secret: Secret) -> str:
+        return secret.read(f"{path}.{key}", self._environment, self._fs)
+
+
+def credential_path(source: str, name: str) -> str:
+    """Where the secrets of *source* stand, or of its credential *name*, for messages."""
+    return f"sources.{source}.credentials.{name}" if name else f"sources.{source}"
 
 
 def configured_secrets(section: SourceConfig) -> dict[str, Secret]:

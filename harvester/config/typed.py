@@ -58,11 +58,18 @@ def conform(value: Any, kind: inspect.Type, path: str) -> Any:
         return {key: conform(item, fields[key], join(path, key)) for key, item in value.items()}
     if isinstance(kind, inspect.DictType) and isinstance(value, dict):
         return {key: conform(item, kind.value_type, join(path, key)) for key, item in value.items()}
+    if isinstance(kind, inspect.VarTupleType) and isinstance(value, dict) and _is_named(kind.item_type):
+        # Tables by name are the same as a list of tables that each say their name.
+        value = [{"name": name, **table} if isinstance(table, dict) else table for name, table in value.items()]
     if isinstance(kind, inspect.VarTupleType) and isinstance(value, list):
         return [conform(item, kind.item_type, f"{path}[{number}]") for number, item in enumerate(value)]
     if unit in _QUANTITIES and isinstance(value, str):
         return _quantity(value, unit, path)
     return value
+
+
+def _is_named(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.StructType) and any(field.encode_name == "name" for field in kind.fields)
 
 
 def unknown_key(path: str, key: str, known: Collection[str], *, what: str = "unknown key") -> ConfigError:

@@ -8,7 +8,7 @@ from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
 from harvester.engine.latest import Latest
 from harvester.engine.source import Source
-from harvester.errors import BodyIncomplete, ProtocolError, ResourceRefused
+from harvester.errors import BodyIncomplete, CursorExpired, ProtocolError, ResourceRefused
 from harvester.model import Action, Headers, Page, PageRequest, Phase, Request, Response, Verdict, Walk
 from harvester.wire.errands import Errand, Priority, on_errand
 from harvester.wire.redaction import redact
@@ -43,8 +43,12 @@ async def send(
     A record asked for by its key that does not exist is no failure: the answer is empty (FAULTS P12, S12).
     """
     url = source.origin.resolve(request.url)
+    if request.via and request.via not in source.credentials:
+        raise CursorExpired(
+            f"{source.name}: the place of this walk was told to the credential {request.via}, which is not configured"
+        )
     try:
-        with on_errand(_errand(source, walk, urgent_at)):
+        with on_errand(_errand(source, walk, urgent_at, request.via)):
             return await _whole(
                 transport, Request(url=url, headers=(*source.provider.headers, *walk.headers, *request.headers))
             )
@@ -71,13 +75,16 @@ async def _whole(transport: Transport, request: Request) -> Response:
     )
 
 
-def _errand(source: Source, walk: Walk, urgent_at: float) -> Errand:
+def _errand(source: Source, walk: Walk, urgent_at: float, via: str | None) -> Errand:
     name = walk.resource.name
+    lane = f"{source.name}/{name}"
     return Errand(
         priority=_RANKS.get(walk.phase, Priority.BACKFILL),
-        lane=f"{source.name}/{name}",
+        lane=lane,
         weight=source.weights.get(name, 1.0),
         urgent_at=urgent_at,
+        walk=f"{lane}/{walk.id}",
+        via=via,
     )
 
 

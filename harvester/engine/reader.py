@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
 from harvester.contracts import Clock, Pager, Transport
 from harvester.decode.heads import HeadReader, PageHeads
@@ -156,7 +157,7 @@ class WalkReader:
                     request=request,
                     page=page,
                     heads=heads,
-                    followers=followers,
+                    followers=[_told_to(each, response.via) for each in followers],
                     seconds=self._clock.monotonic() - began,
                     travelled=response.elapsed,
                     wire_bytes=response.wire_bytes,
@@ -172,6 +173,11 @@ class WalkReader:
     async def _ask(self, request: PageRequest) -> tuple[Page, Response]:
         urgent_at = self._urgent_at(request)
         return await fetch_page(self._source, self._transport, self._clock, self._walk, request, urgent_at=urgent_at)
+
+
+def _told_to(request: PageRequest, credential: str) -> PageRequest:
+    """*request*, which a page named; a link in it is for the *credential* that got the page."""
+    return request if request.via is None or not credential else replace(request, via=credential)
 
 
 async def fetch_page(

@@ -17,7 +17,8 @@ _SELDOM = 0.5
 class Meter:
     """The sink of one governor. What it tells goes out once for every source that shares the credential."""
 
-    def __init__(self, sources: Sequence[str], clock: Clock, sink: Sink) -> None:
+    def __init__(self, sources: Sequence[tuple[str, str]], clock: Clock, sink: Sink) -> None:
+        """*sources*: each with its name for the credential, "" where it has one only."""
         self._sources = tuple(sources)
         self._clock = clock
         self._sink = sink
@@ -32,8 +33,11 @@ class Meter:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Waiting):
             self._tell()  # the line that says why nothing goes on must not show a window with room
-        if isinstance(event, SourceEvent):
-            for source in self._sources:
+        if isinstance(event, Waiting):
+            for source, credential in self._sources:
+                self._sink(structs.replace(event, source=source, credential=credential))
+        elif isinstance(event, SourceEvent):
+            for source, _ in self._sources:
                 self._sink(structs.replace(event, source=source))
         else:
             self._sink(event)
@@ -52,5 +56,5 @@ class Meter:
             return
         self._told = use
         self._due = self._clock.monotonic() + _SELDOM
-        for source in self._sources:
-            self._sink(structs.replace(use, source=source))
+        for source, credential in self._sources:
+            self._sink(structs.replace(use, source=source, credential=credential))

@@ -45,7 +45,7 @@ class FilterByKey:
             url = without_secrets(resolve(page.url, page.next_link))
             if url in {page.url, page.request.url}:
                 raise ProtocolError(f"{walk.resource.name}: the next link of a page leads to the page itself.")
-            return (msgspec.structs.replace(page.request, url=url),)
+            return (msgspec.structs.replace(page.request, url=url, via=""),)
         done = state.done + state.asked
         return (self._ask(walk, done),) if done < len(walk.keys) else ()
 

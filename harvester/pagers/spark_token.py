@@ -90,7 +90,8 @@ class SparkTokenPager:
             ),
         )
         token = with_query("", (("_skiptoken", state.token),)).removeprefix("?") or "_skiptoken="
-        return PageRequest(url=f"{url}&{token}", state=_write(state) if state.token else "", size=size)
+        via = "" if state.token else None
+        return PageRequest(url=f"{url}&{token}", state=_write(state) if state.token else "", size=size, via=via)
 
 
 def _filter(walk: Walk) -> str:

@@ -11,11 +11,12 @@ from harvester.model import Request, Response
 class Counted:
     """Emits one ``Requested`` a request; the innermost layer above the socket, so nothing passes beside it."""
 
-    def __init__(self, inner: Transport, *, source: str, clock: Clock, sink: Sink) -> None:
+    def __init__(self, inner: Transport, *, source: str, clock: Clock, sink: Sink, credential: str = "") -> None:
         self._inner = inner
         self._source = source
         self._clock = clock
         self._sink = sink
+        self._credential = credential
 
     async def send(self, request: Request) -> Response:
         try:
@@ -28,7 +29,7 @@ class Counted:
         return response
 
     def _tell(self, status: int) -> None:
-        self._sink(Requested(at=self._clock.now(), source=self._source, status=status))
+        self._sink(Requested(at=self._clock.now(), source=self._source, status=status, credential=self._credential))
 
 
 def was_sent(error: BaseException) -> bool:

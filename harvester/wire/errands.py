@@ -1,9 +1,9 @@
-"""What the requests of a task are for: it tells the governor whose turn it is. The engine says it where it asks."""
+"""What the requests of a task are for: whose turn it is, and by which credential. The engine says it where it asks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -21,6 +21,9 @@ class Errand(Struct, frozen=True, kw_only=True):
     lane: str = ""  # those of one lane are served in order of arrival; lanes share by *weight*
     weight: float = 1.0
     urgent_at: float = math.inf  # monotonic; from then on it goes before all others, as its cursor would die
+    walk: str = ""  # of which walk it is; those of one stay with a credential while it is free
+    via: str | None = None  # only by the credential of this name; None: by any
+    claim: Callable[[], bool] | None = None  # asked once it is admitted; False: another credential was faster
 
 
 _NOW: ContextVar[Errand] = ContextVar("errand", default=Errand())  # noqa: B039 - frozen

@@ -41,17 +41,30 @@ class Admitting(Protocol[Ticket]):
         ...
 
 
+class Outrun(Exception):
+    """Another credential was admitted first and sends the request; heard by ``wire.pool`` only."""
+
+
 class Governed(Generic[Ticket]):
     """Every admission ends in exactly one of: settled (it may have counted) or released (it was never sent)."""
 
     def __init__(
-        self, inner: Transport, governor: Admitting[Ticket], signals: SignalReader, *, source: str, clock: Clock
+        self,
+        inner: Transport,
+        governor: Admitting[Ticket],
+        signals: SignalReader,
+        *,
+        source: str,
+        clock: Clock,
+        claims: bool = True,
     ) -> None:
+        """*claims*: what it admits may be asked of several credentials at once, and is sent by the first only."""
         self._inner = inner
         self._governor = governor
         self._signals = signals
         self._source = source
         self._clock = clock
+        self._claims = claims
 
     async def send(self, request: Request) -> Response:
         """Raises ``Throttled`` after telling the governor, which pauses everyone who shares the credential."""
@@ -87,6 +100,9 @@ class Governed(Generic[Ticket]):
         while True:
             ticket = await self._governor.admit(now.priority, lane=now.lane, weight=now.weight, urgent_at=now.urgent_at)
             if self._governor.usable(ticket):
+                if self._claims and now.claim is not None and not now.claim():
+                    self._governor.release(ticket)
+                    raise Outrun
                 return ticket
             self._governor.release(ticket)
 

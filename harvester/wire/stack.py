@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic
+
 from harvester.contracts import Auth, Clock, Judge, Rng, SignalReader, Sink, Transport
 from harvester.governor.signals.dated import dated
 from harvester.model import Action, Response, Verdict
@@ -11,9 +15,20 @@ from harvester.wire.governed import Admitting, Governed, Ticket
 from harvester.wire.judged import Judged
 from harvester.wire.origin import Origin
 from harvester.wire.patience import DEFAULT_PATIENCE, Patience
+from harvester.wire.pool import Member, Pool
 from harvester.wire.redirected import Redirected
 from harvester.wire.renewing import Renewing
 from harvester.wire.retrying import Retrying
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Way(Generic[Ticket]):
+    """What belongs to one credential of a source."""
+
+    name: str  # "": the source has one only
+    transport: Transport
+    auth: Auth
+    governor: Admitting[Ticket]
 
 
 def build(
@@ -35,17 +50,68 @@ def build(
     Repeats, redirect hops and replays after a renewal all start above ``Governed``, so each is admitted by itself.
     The credential is put on below it, so it is fresh when sent and no admission is held while a token is fetched.
     """
+    way = Way(name="", transport=transport, auth=auth, governor=governor)
+    return build_shared(
+        {way: lambda: 0.0},
+        source=source,
+        origin=origin,
+        judge=judge,
+        signals=signals,
+        clock=clock,
+        rng=rng,
+        sink=sink,
+        patience=patience,
+    )
+
+
+def build_shared(
+    ways: Mapping[Way[Ticket], Callable[[], float]],
+    *,
+    source: str,
+    origin: Origin,
+    judge: Judge,
+    signals: SignalReader,
+    clock: Clock,
+    rng: Rng,
+    sink: Sink,
+    patience: Patience = DEFAULT_PATIENCE,
+) -> Transport:
+    """The way of data requests of a source with one or several credentials.
+
+    What is the server's, its breaker and retry budget, is shared; what is a credential's is not.
+
+    Args:
+        ways: the ways of its credentials, with the seconds until the next request may go by each.
+    """
+    if len(ways) == 1:
+        way = next(iter(ways))
+        renewing = _renewing(way, source=source, judge=judge, signals=signals, clock=clock, sink=sink)
+        return Retrying(Redirected(renewing, origin), source=source, clock=clock, rng=rng, sink=sink, patience=patience)
+    members = [
+        Member(
+            name=way.name,
+            stack=_renewing(way, source=source, judge=judge, signals=signals, clock=clock, sink=sink),
+            next_free=next_free,
+        )
+        for way, next_free in ways.items()
+    ]
+    pool = Pool(members, source=source, clock=clock, sink=sink)
+    return Retrying(Redirected(pool, origin), source=source, clock=clock, rng=rng, sink=sink, patience=patience)
+
+
+def _renewing(
+    way: Way[Ticket], *, source: str, judge: Judge, signals: SignalReader, clock: Clock, sink: Sink
+) -> Transport:
     signals = dated(signals)
-    counted = Counted(transport, source=source, clock=clock, sink=sink)
+    counted = Counted(way.transport, source=source, clock=clock, sink=sink, credential=way.name)
     latch = Latch()
 
     def heard(response: Response) -> None:
-        governor.observe(signals(response, clock.now()))
+        way.governor.observe(signals(response, clock.now()))
 
-    authorized = Authorized(Judged(counted, judge), auth, source=source, latch=latch, heard=heard)
-    governed = Governed(authorized, governor, signals, source=source, clock=clock)
-    renewing = Renewing(governed, auth, source=source, latch=latch)
-    return Retrying(Redirected(renewing, origin), source=source, clock=clock, rng=rng, sink=sink, patience=patience)
+    authorized = Authorized(Judged(counted, judge), way.auth, source=source, latch=latch, heard=heard)
+    governed = Governed(authorized, way.governor, signals, source=source, clock=clock)
+    return Renewing(governed, way.auth, source=source, latch=latch)
 
 
 def build_for_tokens(
@@ -56,6 +122,7 @@ def build_for_tokens(
     governor: Admitting[Ticket] | None,
     clock: Clock,
     sink: Sink,
+    credential: str = "",
 ) -> Transport:
     """The way of token requests. *transport* is gated to the token URL; the auth scheme repeats by itself.
 
@@ -66,5 +133,8 @@ def build_for_tokens(
         wait = signals(response, clock.now()).retry_after
         return Verdict(action=Action.THROTTLED if response.status == 429 else Action.USE, wait=wait)
 
-    judged = Judged(Counted(transport, source=source, clock=clock, sink=sink), judge)
-    return judged if governor is None else Governed(judged, governor, signals, source=source, clock=clock)
+    judged = Judged(Counted(transport, source=source, clock=clock, sink=sink, credential=credential), judge)
+    if governor is None:
+        return judged
+    # A token is wanted whoever sends the request that it is fetched for.
+    return Governed(judged, governor, signals, source=source, clock=clock, claims=False)

@@ -269,6 +269,7 @@ def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
         "sweep_at": "never",
         "base_url": "https://a.example",
         "token_url": "https://a.example",
+        "credentials": '[{ name = "A" }]',
     }
     special |= {"lead_horizon": "1d", "page_size": "5", "budget": "{ per_day = 3 }", "resource": '[{ name = "A" }]'}
     for name in SourceConfig.__struct_fields__:

@@ -21,7 +21,7 @@ class Window:
 def metered(*sources: str) -> tuple[Meter, Window, FakeClock, list[Event]]:
     told: list[Event] = []
     clock, window = FakeClock(), Window()
-    meter = Meter(sources, clock, told.append)
+    meter = Meter([(source, "") for source in sources], clock, told.append)
     meter.read(window)
     return meter, window, clock, told
 
