@@ -143,6 +143,9 @@ class PageRequest(Struct, frozen=True, kw_only=True):
     size: int | None = None  # records asked for; None: the server decides
     headers: tuple[tuple[str, str], ...] = ()
     one: bool = False  # the answer is a record, not a collection; that there is none is an answer, too
+    # The credential that was told this link or token, and alone may go on with it; "": the only one there was. None:
+    # the position is a value, which any credential may ask for.
+    via: str | None = None
 
 
 class Head(Struct, frozen=True):
@@ -153,9 +156,6 @@ class Head(Struct, frozen=True):
     problem: str = ""  # why *key* is None
 
 
-    # The credential that was told this link or token, and alone may go on with it; "": the only one there was. None:
-    # the position is a value, which any credential may ask for.
-    via: str | None = None
 class Rejected(Struct, frozen=True):
     """A record that cannot be taken; it goes to quarantine with its reason."""
 
@@ -254,6 +254,7 @@ class Response(Struct, frozen=True, kw_only=True):
     wire_bytes: int = 0  # body bytes before decompression
     elapsed: float = 0.0  # seconds from send to the last byte
     framed: bool = True  # a length or chunks told the end of the body; False: only the connection's end did
+    via: str = ""  # name of the credential that got it; "": the source has one only
     verdict: Verdict = Verdict(action=Action.USE)
 
 
@@ -264,7 +265,6 @@ class WindowSignal(Struct, frozen=True, kw_only=True):
     """What one answer says about one window. Absent fields are None and say nothing about the limit."""
 
     name: str = ""  # policy name, "" when the dialect has none
-    via: str = ""  # name of the credential that got it; "": the source has one only
     seconds: float | None = None  # length of the window
     limit: int | None = None  # requests (or bytes) it allows
     used: int | None = None

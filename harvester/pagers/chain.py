@@ -93,12 +93,12 @@ class ChainPager:
                 state=msgspec.json.encode(_State(trail, empty)).decode(),
                 size=page.request.size,
                 headers=page.request.headers,
+                via="",
             ),
         )
 
     def with_size(self, walk: Walk, request: PageRequest, size: int | None) -> PageRequest:
         return resized(request, size, parameter=self.page_size_parameter) if self.page_size_parameter else request
-                via="",
 
     def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
         return None
