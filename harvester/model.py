@@ -131,7 +131,8 @@ class Walk(Struct, frozen=True, kw_only=True):
     filter: str | None = None  # the user's own filter, in the provider's language
     expand: str | None = None
     headers: tuple[tuple[str, str], ...] = ()  # e.g. Accept-Language
-    keys: tuple[tuple[str, ...], ...] = ()  # only these records, by their identity; (): all
+    keys: tuple[tuple[str, ...], ...] = ()  # only these records, or sets of these parents, by identity; (): all
+    as_new_as: str = ""  # of sets: the newest run of the parent resource that was known when they were asked for
     reason: str = ""  # one sentence for ``plan``: why this strategy
 
 
