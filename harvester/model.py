@@ -131,6 +131,7 @@ class Walk(Struct, frozen=True, kw_only=True):
     filter: str | None = None  # the user's own filter, in the provider's language
     expand: str | None = None
     headers: tuple[tuple[str, str], ...] = ()  # e.g. Accept-Language
+    whole: bool = False  # a listing of whole records, which are compared by what they say
     keys: tuple[tuple[str, ...], ...] = ()  # only these records, or sets of these parents, by identity; (): all
     as_new_as: str = ""  # of sets: the newest run of the parent resource that was known when they were asked for
     reason: str = ""  # one sentence for ``plan``: why this strategy

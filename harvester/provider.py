@@ -33,7 +33,8 @@ class KeyListing:
     times: bool = True  # together with the modification time; False: the contract names the key alone
     whole: bool = False  # there is no narrower form than the records themselves
     select: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by resource, where not its identity members
-    elsewhere: frozenset[str] = frozenset()  # resources whose records, when they are listed no more, are in another one
+    # By resource, those in which its records may be when it lists them no more; all of them have the same key.
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,7 @@ async def run(
     restart: bool = False,
     prove: bool | None = None,
     allow_purge: bool = False,
+    whole_records: bool = False,
     ports: Ports | None = None,
 ) -> Report:
     """Harvest every configured resource into ``config.out``, going on with what an earlier attempt left.
@@ -59,6 +60,8 @@ async def run(
         prove: list the keys of every resource once it has been read, and fetch what is missing or different; None:
             ``config.prove``. It reads everything, also where a delta would do. A run that was begun so is finished so.
         allow_purge: a sweep may take any share of the keys for deleted; else a fifth of a resource's at most.
+        whole_records: a sweep reads whole records and compares what they say: it finds changes that got no new time,
+            and takes as many requests as ``full``.
         ports: the outside world; None: the real one.
     Returns:
         What became of each resource. A failed resource is in the report; it does not raise.
@@ -68,6 +71,8 @@ async def run(
     """
     if mode not in MODES:
         raise ArgumentError(f"there is no mode {mode!r}; there is {', '.join(MODES)}")
+    if whole_records and mode != "sweep":
+        raise ArgumentError("whole records are compared by sweeps: choose mode sweep")
     proving = config.prove if prove is None else prove
     if prove and mode in {"delta", "sweep"}:
         raise ArgumentError("only a full harvest can be proven: leave prove out, or choose mode full")
@@ -120,6 +125,7 @@ async def run(
             stop=stop,
             keys_on_disk=ports.keeps_state,
             mode=mode,
+            whole_records=whole_records,
             most_gone=1.0 if allow_purge else Site.most_gone,
             prove=proving,
         )

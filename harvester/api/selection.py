@@ -19,7 +19,7 @@ from harvester.planning.cutting import place, places, rows_left
 from harvester.planning.delta import delta_walks
 from harvester.planning.lanes import useful_lanes
 from harvester.planning.plan import Wanted, full_walks, with_parents
-from harvester.planning.reconcile import listing_walks, purges, repair_walks, ways_of_repair
+from harvester.planning.reconcile import listing_walks, moved_walks, purges, repair_walks, ways_of_repair
 from harvester.provider import Provider
 from harvester.store import layout
 
@@ -84,6 +84,7 @@ def blueprints_of(
                 cutting=_cutting(provider, wanted, budget or provider.budget),
                 reconcile=Reconcile(
                     listings=partial(listing_walks, provider),
+                    elsewhere=partial(moved_walks, provider),
                     ways=partial(ways_of_repair, provider),
                     repairs=partial(repair_walks, provider),
                     purges=partial(purges, provider),

@@ -28,6 +28,7 @@ class Choices(Struct, frozen=True, kw_only=True):
     restart: bool = False  # give up an unfinished run instead of going on with it
     prove: bool | None = None  # None: as configured
     allow_purge: bool = False
+    whole_records: bool = False
 
 
 async def harvest(
@@ -71,6 +72,7 @@ async def harvest(
             restart=choices.restart,
             prove=choices.prove,
             allow_purge=choices.allow_purge,
+            whole_records=choices.whole_records,
         )
     status = status_of(report.exit_status)
     if display.failure is not None:

@@ -23,6 +23,7 @@ async def run(
     max_wait: str | None = None,
     prove: bool = False,
     allow_purge: bool = False,
+    whole_records: bool = False,
     restart: bool = False,
     json: bool = False,
     debug: bool = False,
@@ -74,6 +75,9 @@ async def run(
         sweep.
     allow_purge
         a sweep may take more than a fifth of a resource's records for deleted.
+    whole_records
+        with sweep: read whole records and compare what they say, which finds changes that got no new time and takes as
+        many requests as full.
     restart
         begin again instead of going on with an unfinished run.
     json
@@ -96,5 +100,6 @@ async def run(
         restart=restart,
         prove=prove or None,
         allow_purge=allow_purge,
+        whole_records=whole_records,
     )
     return await harvest(context, settings, choices, as_json=json)

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from harvester.engine.crew import Crew
 from harvester.engine.frontier import Frontier
@@ -17,7 +17,7 @@ from harvester.engine.stamps import stamp_of
 from harvester.engine.workshop import Workshop
 from harvester.model import Phase, Walk
 from harvester.store.commits import CommitLog, Tally
-from harvester.store.key_table import KeyTable
+from harvester.store.key_table import PARTS, KeyTable
 from harvester.store.keys import parts_of
 from harvester.store.layout import ShardKind
 from harvester.store.listing import text_of
@@ -28,25 +28,30 @@ _AT_A_TIME = 1000  # lines
 
 class _Tombstone(Struct):
     key: dict[str, str]
-    deleted: bool
+    deleted: bool  # False: it only left this resource
     evidence: str
     at: datetime
     last_seen: str | None  # modification time of the last version held, the provider's text
+    moved_to: str | UnsetType = UNSET  # the resource where it is now; absent: nowhere
 
 
-async def bury(crew: Crew, shop: Workshop, walks: Sequence[Walk], gone: KeyTable) -> int:
+async def bury(crew: Crew, shop: Workshop, walks: Sequence[Walk], gone: KeyTable, elsewhere: KeyTable) -> int:
     """Write a tombstone for each key of *gone*, durably; how many.
+
+    A record that is in another resource now has not been deleted: its line says where it is. It ends the key here
+    as a tombstone does.
 
     What an attempt before this one has buried it has buried whole: the commit came last.
 
     Args:
         walks: the full walks of the run, one for each value of the parent.
+        elsewhere: keys of other resources, with the name of each resource in the place of times.
     """
     number = 0
     for place, walk in enumerate({walk.value: walk for walk in walks}.values()):
         grave = msgspec.structs.replace(walk, id=f"{LETTER}{place:02d}", phase=Phase.SWEEP, reason="")
         log = crew.logs.get(grave.id) or CommitLog(shop.fs, shop.directory, grave.id, shop.rng)
-        buried = 0 if log.load() else await _bury(grave, shop, log, gone)
+        buried = 0 if log.load() else await _bury(grave, shop, log, gone, elsewhere)
         number += buried
         if buried or grave.id in crew.logs:
             crew.logs[grave.id] = log
@@ -54,9 +59,9 @@ async def bury(crew: Crew, shop: Workshop, walks: Sequence[Walk], gone: KeyTable
     return number
 
 
-async def _bury(walk: Walk, shop: Workshop, log: CommitLog, gone: KeyTable) -> int:
+async def _bury(walk: Walk, shop: Workshop, log: CommitLog, gone: KeyTable, elsewhere: KeyTable) -> int:
     writer = shard_writer(walk, shop, ShardKind.DELETED, 0)
-    lines, number = _lines(walk, gone, shop.clock.now()), 0
+    lines, number = _lines(walk, gone, elsewhere, shop.clock.now()), 0
     try:
         while batch := list(islice(lines, _AT_A_TIME)):
             await writer.write((b"".join(batch),), len(batch), None, None)
@@ -77,14 +82,30 @@ async def _bury(walk: Walk, shop: Workshop, log: CommitLog, gone: KeyTable) -> i
     return number
 
 
-def _lines(walk: Walk, gone: KeyTable, at: datetime) -> Iterator[bytes]:
+def _lines(walk: Walk, gone: KeyTable, elsewhere: KeyTable, at: datetime) -> Iterator[bytes]:
     stamp = stamp_of(walk)
-    for _, name, time in gone.rows():
+    for name, time, place in _with_places(gone, elsewhere):
         parts = parts_of(name)
         if walk.value is not None:
             value, parts = parts[0], parts[1:]
             if value != walk.value:
                 continue
         key = dict(zip(walk.resource.key, parts, strict=True))
-        line = msgspec.json.encode(_Tombstone(key=key, deleted=True, evidence="sweep", at=at, last_seen=text_of(time)))
+        tombstone = _Tombstone(
+            key=key,
+            deleted=not place,
+            evidence="sweep",
+            at=at,
+            last_seen=text_of(time),
+            moved_to=place or UNSET,
+        )
+        line = msgspec.json.encode(tombstone)
         yield (stamp + line[1:] if stamp else line) + b"\n"
+
+
+def _with_places(gone: KeyTable, elsewhere: KeyTable) -> Iterator[tuple[bytes, bytes, str]]:
+    """Identity and time of each key of *gone*, and the resource where it is now; "": nowhere."""
+    for place in range(PARTS):
+        there = elsewhere.part(place)
+        for mark, (name, time) in gone.part(place).items():
+            yield name, time, text_of(there[mark][1]) or "" if mark in there else ""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from msgspec import Raw
 
 from harvester.contracts import Pager
+from harvester.engine.held import canonical
 from harvester.engine.intake import shard_writer
 from harvester.engine.reader import Fetched
 from harvester.engine.sieve import Sifted
 from harvester.engine.workshop import Workshop
 from harvester.model import Walk
 from harvester.store.layout import ShardKind
-from harvester.store.listing import listing_lines
+from harvester.store.listing import listing_lines, with_note
 from harvester.store.shards import ShardEntry
 
 _NOTHING = Sifted(keep=None, rows=0, duplicates=0, rejected=(), first_modified=None, last_modified=None)
@@ -28,7 +32,8 @@ class ListingIntake:
         columns = fetched.heads.columns
         # A page may begin with rows of the page before; listed twice, a key counts once.
         keys = [*columns.keys, *(None for _ in fetched.page.rejected)]
-        times = [*columns.times, *(None for _ in fetched.page.rejected)]
+        told = marks(columns.times, fetched.page.records) if walk.whole else columns.times
+        times = [*told, *(None for _ in fetched.page.rejected)]
         if keys:
             await self._lines.write((listing_lines(keys, times),), len(keys), None, None)
         return _NOTHING
@@ -42,6 +47,11 @@ class ListingIntake:
 
     async def abandon(self) -> None:
         await self._lines.abandon()
+
+
+def marks(times: Sequence[str | None], records: Sequence[bytes | Raw]) -> list[str]:
+    """What stands for whole records where times do else: the time of each, and what it says."""
+    return [with_note(time, canonical(record).hex()) for time, record in zip(times, records, strict=True)]
 
 
 def goes_by_offset(link: str) -> bool:

@@ -40,7 +40,15 @@ from harvester.provider import Repair
 from harvester.store.commits import Commit
 from harvester.store.key_table import KeyTable
 from harvester.store.keys import parts_of
-from harvester.store.listing import Difference, compare_keys, gone_keys, load_listing, still_wanted, text_of
+from harvester.store.listing import (
+    Difference,
+    compare_keys,
+    gone_keys,
+    load_listing,
+    number_in,
+    still_wanted,
+    text_of,
+)
 from harvester.store.manifest import Gap, KeyDigest, SweepEvidence
 
 T = TypeVar("T")
@@ -49,10 +57,11 @@ _LISTINGS = "stu"  # first letters of the ids of walks that list, one a round
 _REPAIRS = "pqr"  # and of those that read again what the listing of the round shows to be missing
 _CONFIRMS = "g"  # of those that ask for keys which are held and not listed, before they are taken for deleted
 _SECOND = "v"  # of a listing that confirms it where records cannot be asked for
+_ELSEWHERE = "y"  # of those that list where records may have moved to
 _SAMPLES = 8  # keys asked for of those that are held and not listed
 _WALKS_AT_A_TIME = 64
-LISTINGS = frozenset(_LISTINGS + _SECOND)
-LETTERS = frozenset(_LISTINGS + _REPAIRS + _CONFIRMS + _SECOND + LETTER)
+LISTINGS = frozenset(_LISTINGS + _SECOND + _ELSEWHERE)
+LETTERS = frozenset(_LISTINGS + _REPAIRS + _CONFIRMS + _SECOND + _ELSEWHERE + LETTER)
 
 
 class _Stopped(Exception):
@@ -75,6 +84,7 @@ async def prove(
     *,
     whole: int | None = None,
     purge: float | None = None,
+    whole_records: bool = False,
 ) -> Proven | None:
     """List, compare and read again, a few rounds at most; None: asked to stop.
 
@@ -85,6 +95,7 @@ async def prove(
         earlier: what attempts before this one have committed.
         whole: requests that reading everything takes; None: as many as this run has made for it.
         purge: write tombstones for what has gone, if that is no larger share of what is held; None: write none.
+        whole_records: compare what records say; *holdings* holds that of each in the place of its time.
     Raises:
         HarvesterError: a walk failed in a way that another attempt may mend.
     """
@@ -94,7 +105,16 @@ async def prove(
         return Proven(evidence=None)
     with ExitStack() as tables:
         try:
-            proof = _Proof(source, blueprint.reconcile, crew, evidence, holdings, whole=whole, purge=purge)
+            proof = _Proof(
+                source,
+                blueprint.reconcile,
+                crew,
+                evidence,
+                holdings,
+                whole=whole,
+                purge=purge,
+                whole_records=whole_records,
+            )
             return await proof.run(walks, shop, earlier, tables)
         except _Stopped:
             return None
@@ -113,11 +133,14 @@ class _Proof:
         *,
         whole: int | None,
         purge: float | None,
+        whole_records: bool,
     ) -> None:
         self._source, self._reconcile = source, reconcile
         self._crew, self._evidence, self._holdings = crew, evidence, holdings
         full = sum(position.tally.requests for name, position in crew.positions.items() if name.startswith("w"))
         self._whole, self._purge = full if whole is None else whole, purge
+        self._whole_records = whole_records
+        self._elsewhere = 0  # records that are in another resource now
         self._tried: set[str] = set()  # fetchers
         self._first: Difference | None = None  # of the first round
         self._refetched = 0
@@ -132,7 +155,7 @@ class _Proof:
         left: KeyTable | None = None  # keys that a listing which can be believed has, and that did not come yet
         doubt, missing, times = "", 0, False
         for number, (letter, repair) in enumerate(zip(_LISTINGS, _REPAIRS, strict=True), start=1):
-            listings = self._reconcile.listings(walks, shop.clock.now(), letter)
+            listings = self._reconcile.listings(walks, shop.clock.now(), letter, self._whole_records)
             times = all(walk.resource.modified is not None for walk in listings)
             listed, wanted = self._table(tables, f"listed-{letter}"), self._table(tables, f"wanted-{letter}")
             try:
@@ -183,6 +206,12 @@ class _Proof:
                 round=_LISTINGS.find(letter) + 1,
             )
         )
+        await self._read_listings(listings, shop, earlier)
+        return await self._in_thread(self._load, letter, shop, table)
+
+    async def _read_listings(
+        self, listings: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]]
+    ) -> None:
         try:
             ended = await self._crew.run(listings, replace(shop, intake=ListingIntake, count=None), earlier)
         except (StorageError, Locked):
@@ -191,15 +220,14 @@ class _Proof:
             raise _Unlisted(f"the listing of all keys broke off: {error}") from error
         if not ended:
             raise _Stopped
-        return await self._in_thread(self._load, letter, shop, table)
 
-    def _load(self, letter: str, shop: Workshop, table: KeyTable) -> int:
+    def _load(self, letter: str, shop: Workshop, table: KeyTable, label: str | None = None) -> int:
         unreadable = 0
         for name, log in self._crew.logs.items():
             if name.startswith(letter) and (commits := log.load()):
                 entries = [entry for commit in commits for entry in commit.add]
                 value = commits[-1].walk.value
-                unreadable += load_listing(shop.fs, log.run_directory, entries, value, table)[1]
+                unreadable += load_listing(shop.fs, log.run_directory, entries, value, table, label=label)[1]
         return unreadable
 
     async def _compare(self, listed: KeyTable, wanted: KeyTable, number: int, shop: Workshop) -> Difference:
@@ -358,22 +386,47 @@ class _Proof:
         holdings = self._holdings
         gone, left = self._table(tables, "gone"), self._table(tables, "gone-still")
         number, total = await self._in_thread(gone_keys, listed, holdings.before, holdings.later, gone)
-        if number > self._purge * total:
-            return (
-                f"{number:,} of {total:,} keys are not listed any more, more than {self._purge:.0%} of them: none was "
-                "taken for deleted. If they are deleted, run again with --allow-purge"
-            )
+        elsewhere = self._table(tables, f"listed-{_ELSEWHERE}")
         if number:
+            try:
+                # Before they are listed once more: a record that comes back meanwhile is found in one of the two.
+                await self._look_elsewhere(walks, shop, earlier, elsewhere)
+            except _Unlisted as error:
+                return f"{number:,} keys are not listed any more, and whether they are elsewhere is not known: {error}"
+            moved = await self._in_thread(number_in, gone, elsewhere)
+            if number - moved > self._purge * total:
+                return (
+                    f"{number - moved:,} of {total:,} keys are not listed any more, more than {self._purge:.0%} of "
+                    "them: none was taken for deleted. If they are deleted, run again with --allow-purge"
+                )
             again = self._table(tables, f"listed-{_SECOND}")
             if not await self._ask_for(walks, gone, number, shop, earlier):
                 try:
-                    listings = self._reconcile.listings(walks, shop.clock.now(), _SECOND)
+                    listings = self._reconcile.listings(walks, shop.clock.now(), _SECOND, False)
                     await self._list(listings, _SECOND, shop, earlier, again)
                 except _Unlisted as error:
                     return f"{number:,} keys are not listed any more, which could not be confirmed: {error}"
             await self._in_thread(gone_keys, again, gone, holdings.later, left)
-        await bury(self._crew, shop, walks, left)
+            self._elsewhere = await self._in_thread(number_in, left, elsewhere)
+        await bury(self._crew, shop, walks, left, elsewhere)
         return ""
+
+    async def _look_elsewhere(
+        self, walks: Sequence[Walk], shop: Workshop, earlier: dict[str, tuple[Commit, ...]], table: KeyTable
+    ) -> None:
+        """List the resources to which records may have moved into *table*, with the name of each in the place of times.
+
+        Raises:
+            _Unlisted: one of them could not be read, or not all of its records have a key.
+        """
+        listings = self._reconcile.elsewhere(walks, _ELSEWHERE)
+        if not listings:
+            return
+        await self._read_listings(listings, shop, earlier)
+        for walk in listings:
+            unreadable = await self._in_thread(self._load, walk.id, shop, table, walk.resource.name)
+            if unreadable:
+                raise _Unlisted(f"{unreadable:,} records of {walk.resource.name} have no key that can be used")
 
     async def _ask_for(
         self,
@@ -416,7 +469,9 @@ class _Proof:
             requests=requests,
             ended_by_itself=difference is not None,
             proven=not reason,
+            moved=self._elsewhere,
             times=times,
+            whole=self._whole_records,
             count_refuted=self._refuted and not reason,
             reason=reason,
         )

@@ -27,6 +27,7 @@ from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.state import Run, grounded, load_state
+from harvester.engine.whole_state import load_whole_state
 from harvester.engine.workshop import Workshop
 from harvester.errors import ConfigError, FilterIgnored, HarvesterError
 from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
@@ -69,6 +70,7 @@ class ResourceRun:
         self._held_in = ""  # the earlier run whose records this one found unchanged
         self._held: Held | None = None
         self._state: tuple[Run, ...] = ()  # the runs that a sweep is about
+        self._whole_records = False
         self._swept: Sequence[Walk] = ()  # what it would take to read everything; none of it is
 
     async def run(self, values: Sequence[str] | None, doubt: str = "") -> Outcome:
@@ -148,7 +150,7 @@ class ResourceRun:
             if holdings is not None:
                 sweeping = self._mode is Phase.SWEEP
                 if sweeping:
-                    await self._in_thread(self._hold_state, holdings)
+                    await self._in_thread(self._hold_state, holdings, seen_at.with_suffix(".state"))
                 proven = await prove(
                     self._source,
                     self._blueprint,
@@ -160,6 +162,7 @@ class ResourceRun:
                     earlier,
                     whole=self._full_requests() if sweeping else None,
                     purge=site.most_gone if sweeping else None,
+                    whole_records=self._whole_records,
                 )
                 if proven is None:
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
@@ -187,6 +190,7 @@ class ResourceRun:
             if self._state:
                 self._mode = self._evidence.mode = Phase.SWEEP
                 self._swept = full
+                self._whole_records = self._is_of_whole_records(earlier)
                 return []
             if begun or not self._site.lenient:
                 raise ConfigError(
@@ -213,9 +217,19 @@ class ResourceRun:
             self._held = await self._in_thread(self._past.held, runs, walks[0])
         return walks
 
-    def _hold_state(self, holdings: Holdings) -> None:
+    def _is_of_whole_records(self, earlier: Mapping[str, tuple[Commit, ...]]) -> bool:
+        """Whether the sweep compares what records say. Where a listing reads all of it, that costs nothing more."""
+        begun = [commits[-1].walk for commits in earlier.values() if commits]
+        if self._source.provider.listing.whole or not begun:
+            return self._source.provider.listing.whole or self._site.whole_records
+        return any(walk.whole for walk in begun)
+
+    def _hold_state(self, holdings: Holdings, scratch: PurePath) -> None:
         """Take what the runs hold together, of those values of the parent that there still are."""
         values = {walk.value for walk in self._swept}
+        if self._whole_records:
+            load_whole_state(self._site.fs, self._state, values, holdings.before, scratch)
+            return
         load_state(self._site.fs, self._state, self._resource, values, holdings.before)
 
     def _full_requests(self) -> int:

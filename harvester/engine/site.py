@@ -29,6 +29,7 @@ class Site:
     commit_seconds: float
     stop: anyio.Event
     mode: str = Phase.FULL  # or "delta", "sweep"; "auto": delta where there is a complete run to go on from
+    whole_records: bool = False  # a sweep compares what records say, not only keys and times
     most_gone: float = 0.2  # share of its keys that a sweep may take for deleted
     prove: bool = False  # list the keys of every resource once it has been read, and fetch what is missing
     keys_on_disk: bool = True  # False: the key index stays in memory (simulations)

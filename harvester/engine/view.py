@@ -136,12 +136,16 @@ class CurrentState:
 
     def lines(self) -> Iterator[bytes]:
         """The current state's lines, without line feeds, in the order of the runs."""
+        return (line for _, line in self.records_with_walks())
+
+    def records_with_walks(self) -> Iterator[tuple[Walk, bytes]]:
+        """The same with the walk that brought each, which tells what its key is."""
         for shard, wins in zip(self._shards, self._wins, strict=True):
             if not any(wins):
                 continue
             for place, line in enumerate(read_lines(self._fs, shard.path)):
                 if wins[place >> 3] >> (place & 7) & 1:
-                    yield line
+                    yield shard.walk, line
 
     def _spread(self, spread: _Spread, number: int, shard: _Shard) -> None:
         read = _reader(shard)

@@ -22,19 +22,22 @@ _DEARER = 2  # times
 _KEYS_A_WALK = 200  # they stand in every commit of it
 
 
-def listing_walks(provider: Provider, walks: Sequence[Walk], now: datetime, letter: str) -> tuple[Walk, ...]:
+def listing_walks(
+    provider: Provider, walks: Sequence[Walk], now: datetime, letter: str, whole: bool = False
+) -> tuple[Walk, ...]:
     """The walks that list the keys of what *walks* have read: one for each value of the parent.
 
     Args:
         walks: the full walks; those cut from others, by time or key, are listed as one.
         now: aware UTC; rows that change later need not be waited for.
         letter: of the round.
+        whole: compare what the records say: they are listed as a full walk reads them.
     """
     form = provider.listing
     listings = []
     for number, walk in enumerate(_roots(walks)):
         times = form.times and walk.resource.modified is not None
-        resource = walk.resource if times else structs.replace(walk.resource, modified=None)
+        resource = walk.resource if times or whole else structs.replace(walk.resource, modified=None)
         narrow = form.select.get(resource.name, tuple(member.partition(".")[0] for member in resource.key))
         listings.append(
             structs.replace(
@@ -44,8 +47,9 @@ def listing_walks(provider: Provider, walks: Sequence[Walk], now: datetime, lett
                 pager=form.pager or walk.pager,
                 phase=Phase.SWEEP,
                 enough=write_instant(now, provider.timestamps) if times else None,
-                select=walk.select if form.whole else narrow,
-                expand=None,
+                select=walk.select if whole or form.whole else narrow,
+                expand=walk.expand if whole else None,
+                whole=whole,
                 reason="",
             )
         )
@@ -53,12 +57,30 @@ def listing_walks(provider: Provider, walks: Sequence[Walk], now: datetime, lett
 
 
 def purges(provider: Provider, walks: Sequence[Walk]) -> bool:
-    """Whether a key that the provider lists no more has been deleted.
+    """Whether a key that the provider lists no more, here or elsewhere, has been deleted.
 
-    Not where it may only have moved elsewhere, nor where a listing looks back no further than some horizon.
+    Not where a listing looks back no further than some horizon.
     """
-    return not any(
-        walk.resource.name in provider.listing.elsewhere or walk.pager in provider.look_back for walk in walks
+    return not any(walk.pager in provider.look_back for walk in walks)
+
+
+def moved_walks(provider: Provider, walks: Sequence[Walk], letter: str) -> tuple[Walk, ...]:
+    """The walks that list the resources to which records of *walks* may have moved; (): there are none.
+
+    Args:
+        letter: first of the ids.
+    """
+    known = {resource.name: resource for resource in provider.resources}
+    names = dict.fromkeys(name for walk in walks for name in provider.listing.elsewhere.get(walk.resource.name, ()))
+    return tuple(
+        Walk(
+            id=f"{letter}{number:02d}",
+            resource=structs.replace(known[name], key=walks[0].resource.key),
+            pager=provider.full,
+            phase=Phase.SWEEP,
+            headers=walks[0].headers,
+        )
+        for number, name in enumerate(names)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from harvester.auth.api_key import ApiKey
 from harvester.decode.idx_shapes import IdxEnvelope
@@ -99,12 +99,9 @@ RESOURCES = (
 )
 
 # A listing that leaves one of these is in another one, or has a status (section 8): absence is not deletion.
-_MOVING = frozenset(
-    {
-        *("clients/featured", "clients/soldpending", "clients/offmarket", "clients/supplemental"),
-        *("partners/aggregatedfeatured", "partners/aggregatedsoldpending", "partners/aggregatedsupplemental"),
-    }
-)
+_LISTINGS = ("clients/featured", "clients/soldpending", "clients/supplemental")
+_OFF_MARKET = "clients/offmarket"  # newer than 1.0.4: asked for where that is in use
+_AGGREGATES = ("partners/aggregatedfeatured", "partners/aggregatedsoldpending", "partners/aggregatedsupplemental")
 _SIZED = frozenset(
     {
         *("clients/featured", "clients/soldpending", "clients/offmarket", "clients/supplemental"),
@@ -116,6 +113,14 @@ _SIZED = frozenset(
 _WHOLE = frozenset({"clients/accountinfo", "leads/search", "partners/pricing"})
 _CREDENTIALS = ("apikey", "accesskey", "ancillarykey", "password", "secret", "token")
 _WITHHELD = {"partners/clients": _CREDENTIALS}
+
+
+def _elsewhere(api_version: str) -> Mapping[str, tuple[str, ...]]:
+    """By resource of listings, the others: a listing that one of them names no more is sold, or of no MLS any more."""
+    of_clients = (*_LISTINGS, *([_OFF_MARKET] if api_version != API_VERSION else []))
+    of_partners = (*_AGGREGATES, "partners/aggregatedlistingstatus")  # knows listings of unknown status as well
+    found = {name: tuple(other for other in of_clients if other != name) for name in (*_LISTINGS, _OFF_MARKET)}
+    return found | {name: tuple(other for other in of_partners if other != name) for name in _AGGREGATES}
 
 
 def declare(*, api_version: str = API_VERSION, ancillary: bool = False) -> Provider:
@@ -133,7 +138,9 @@ def declare(*, api_version: str = API_VERSION, ancillary: bool = False) -> Provi
         resources=RESOURCES,
         pagers={"snapshot": SnapshotPager(sized=_SIZED), "windows": LeadWindowPager()},
         full="snapshot",
-        listing=KeyListing(times=False, whole=True, elsewhere=_MOVING),  # section 8: a snapshot is the set
+        listing=KeyListing(
+            times=False, whole=True, elsewhere=_elsewhere(api_version)
+        ),  # section 8: a snapshot is the set
         look_back=frozenset({"windows"}),
         envelope=IdxEnvelope(whole=_WHOLE, withheld=_WITHHELD),
         judge=judge_for(api_version),

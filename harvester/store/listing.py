@@ -19,6 +19,7 @@ from harvester.store.manifest import KeyDigest, KeySet
 from harvester.store.shardfile import ShardEntry
 
 _AT_A_TIME = 2000  # lines
+_BEHIND = b"\0"  # no provider writes it into a time
 
 
 class Listed(Struct, frozen=True):
@@ -41,13 +42,20 @@ def listing_lines(keys: Sequence[tuple[str, ...] | None], times: Sequence[str | 
 
 
 def load_listing(
-    fs: Fs, run_dir: PurePath, entries: Iterable[ShardEntry], value: str | None, table: KeyTable
+    fs: Fs,
+    run_dir: PurePath,
+    entries: Iterable[ShardEntry],
+    value: str | None,
+    table: KeyTable,
+    *,
+    label: str | None = None,
 ) -> tuple[int, int]:
     """Put what one walk has listed into *table*.
 
     Args:
         entries: what the walk's commits added.
         value: of the parent resource, which is a part of every key; None: there is none.
+        label: kept of each key instead of what the line says of it; None: that is kept.
     Returns:
         Lines read, and how many of them had no usable key.
     """
@@ -62,7 +70,7 @@ def load_listing(
             unreadable += len(batch) - len(rows)
             scope = () if value is None else (value,)
             names = [identity((*scope, *(row.key or ()))) for row in rows]
-            table.put(list(map(fingerprint, names)), names, [row.modified for row in rows])
+            table.put(list(map(fingerprint, names)), names, [row.modified if label is None else label for row in rows])
     return total, unreadable
 
 
@@ -108,6 +116,11 @@ def gone_keys(listed: KeyTable, held: KeyTable, later: KeyTable, gone: KeyTable)
     return number, total
 
 
+def number_in(some: KeyTable, other: KeyTable) -> int:
+    """How many keys of *some* are in *other*."""
+    return sum(len(some.part(place).keys() & other.part(place).keys()) for place in range(PARTS))
+
+
 def compare_keys(listed: KeyTable, held: KeyTable, later: KeyTable, wanted: KeyTable, *, samples: int) -> Difference:
     """Compare part by part; what must be fetched goes into *wanted*.
 
@@ -149,7 +162,12 @@ def compare_keys(listed: KeyTable, held: KeyTable, later: KeyTable, wanted: KeyT
 
 def text_of(time: bytes) -> str | None:
     """A time as a table holds it, as text; None: there is none."""
-    return time.decode("utf-8", "surrogatepass") or None
+    return time.partition(_BEHIND)[0].decode("utf-8", "surrogatepass") or None
+
+
+def with_note(time: str | None, note: str) -> str:
+    """A time and behind it a note, in the place of a time; both take part where times are compared."""
+    return f"{time or ''}{_BEHIND.decode()}{note}"
 
 
 def still_wanted(wanted: KeyTable, later: KeyTable, left: KeyTable, listed: KeyTable | None = None) -> int:

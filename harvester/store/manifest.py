@@ -73,11 +73,13 @@ class SweepEvidence(Struct, frozen=True, kw_only=True):
     differing: int  # held with another modification time than listed
     refetched: int  # keys of both kinds that came when they were fetched again
     gone: int  # held, and not listed any more: deleted meanwhile, or moved
+    moved: int = 0  # of these: found in another resource of the provider
     rounds: int  # listings made
     requests: int  # for listings and for what they made necessary
     ended_by_itself: bool  # the last listing was read to its end; one that was not proves nothing (FAULTS T10)
     proven: bool  # every listed key is held
     times: bool  # modification times were compared, too
+    whole: bool = False  # and everything else that the records say
     count_refuted: bool = False  # the provider counts more than it lists, and nothing lies behind its last record
     reason: str = ""  # why it proves nothing; "" when it does
 
@@ -106,7 +108,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     key: tuple[str, ...] = ()  # these members; () also: an earlier release did not say
     modified: str | None = None  # the member with the modification time; None: there is none, or it was not said
     quarantined: int = 0  # lines of all ``quarantine`` shards
-    tombstones: int = 0  # lines of all ``deleted`` shards
+    tombstones: int = 0  # lines of all ``deleted`` shards, those of records that moved among them (``sweep.moved``)
     sets: int = 0  # lines of all ``sets`` shards
     relation: Relation | None = None  # its records are sets of another resource's
     parent_run: str = ""  # newest run of that resource that the sets are as new as; "": there is no such resource

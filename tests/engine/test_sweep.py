@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harvester.engine.heads_of import heads_of
-from harvester.engine.view import CurrentState, layers_of
 from harvester.errors import ConfigError, ConnectionFailed, ResourceRefused
-from harvester.pagers.by_key import EntityByKey, FilterByKey
-from harvester.provider import KeyListing
 from harvester.store.layout import ShardKind, data_kind
-from harvester.store.runs import find_runs
 from harvester.store.verify import verify_run
 from tests.fakes.lake_bench import Bench
-from tests.fakes.lake_server import Row, failing_at, listings
+from tests.fakes.lake_server import failing_at, listings
 from tests.fakes.lakeside import PROVIDER
+from tests.fakes.swept_lake import DAY, harvested, remove, rows, tombstones, view
 
-DAY = 86400.0
 LATER = "2026-03-02T12:00:00Z"
-BY_KEY = replace(PROVIDER, fetchers={"by_filter": FilterByKey(), "by_entity": EntityByKey()})
-
-
-async def harvested(out: Path) -> Bench:
-    """A complete harvest of 95 listings, a day ago."""
-    bench = Bench(out, {"Property": listings(95)})
-    bench.provider = BY_KEY
-    assert (await bench.run("Property"))["Property"].verdict == "complete"
-    bench.clock.advance(DAY)
-    bench.mode = "sweep"
-    bench.server.asked.clear()
-    return bench
-
-
-def rows(bench: Bench) -> list[Row]:
-    return bench.server.tables["Property"]
-
-
-def remove(bench: Bench, *keys: str) -> None:
-    rows(bench)[:] = [row for row in rows(bench) if row["ListingKey"] not in keys]
-
-
-def tombstones(bench: Bench) -> list[Row]:
-    return sorted(bench.lines("Property", "deleted"), key=lambda row: str(row["key"]))
-
-
-def view(bench: Bench) -> list[Row]:
-    """The current state, in the order of keys."""
-    layers = layers_of(bench.fs, find_runs(bench.fs, bench.out, "lake", "Property"))
-    scratch = bench.out / f"scratch-{len(bench.server.asked)}"
-    bench.fs.make_directory(scratch)
-    state = CurrentState(bench.fs, layers, scratch)
-    state.settle()
-    return sorted((json.loads(line) for line in state.lines()), key=lambda row: str(row["ListingKey"]))
 
 
 async def test_a_sweep_makes_the_replica_equal(out: Path) -> None:
@@ -180,18 +140,6 @@ async def test_where_records_cannot_be_asked_for_a_second_listing_confirms(out: 
     bench.server.hidden = hide
     assert (await bench.run("Property"))["Property"].verdict == "complete"
     assert [row["key"] for row in tombstones(bench)] == [{"ListingKey": "000010"}, {"ListingKey": "000011"}]
-
-
-async def test_records_that_may_be_elsewhere_are_not_buried(out: Path) -> None:
-    """IDX Broker contract, section 8: a listing that left ``featured`` is sold, not deleted."""
-    bench = await harvested(out)
-    bench.provider = replace(BY_KEY, listing=KeyListing(elsewhere=frozenset({"Property"})))
-    remove(bench, "000010")
-    assert (await bench.run("Property"))["Property"].verdict == "complete"
-    assert tombstones(bench) == []
-    sweep = bench.manifest("Property").sweep
-    assert sweep is not None
-    assert sweep.gone == 1
 
 
 async def test_without_a_complete_harvest_there_is_nothing_to_sweep(out: Path) -> None:

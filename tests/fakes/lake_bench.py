@@ -23,7 +23,7 @@ from harvester.model import PageRequest, Walk
 from harvester.planning.closing import closing_walk
 from harvester.planning.delta import delta_walks
 from harvester.planning.plan import Wanted, full_walks, with_parents
-from harvester.planning.reconcile import listing_walks, purges, repair_walks, ways_of_repair
+from harvester.planning.reconcile import listing_walks, moved_walks, purges, repair_walks, ways_of_repair
 from harvester.store.files import DiskFs
 from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.shards import Compression, read_lines
@@ -54,6 +54,7 @@ class Bench:
         self.at_risk = at_risk  # pages between two commits
         self.mode = "full"
         self.prove = False  # list all keys at the end
+        self.whole_records = False  # compared by sweeps
         self.most_gone = 0.2  # share that a sweep may take for deleted
         self.doubt = ""  # why a run that meets no failure may still miss something
         self.fingerprints: dict[str, str] = {}  # by resource, of settings that differ from the configured ones
@@ -170,6 +171,7 @@ class Bench:
                     walks=partial(full_walks, provider, item),
                     reconcile=Reconcile(
                         listings=partial(listing_walks, provider),
+                        elsewhere=partial(moved_walks, provider),
                         ways=partial(ways_of_repair, provider),
                         repairs=partial(repair_walks, provider),
                         purges=partial(purges, provider),
@@ -202,4 +204,5 @@ class Bench:
             mode=self.mode,
             prove=self.prove,
             most_gone=self.most_gone,
+            whole_records=self.whole_records,
         )

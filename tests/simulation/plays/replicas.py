@@ -10,15 +10,10 @@ T08, T10, T11, T12, C02, F05, R01; invariants 2, 5 and 10).
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 
 from harvester.api.view import view
 from harvester.config.schema import Config
-from harvester.store.layout import ShardKind, data_kind
-from harvester.store.manifest import read_manifest
-from harvester.store.runs import find_all_runs
-from harvester.store.shards import read_lines
 from tests.simulation.life import Life
 from tests.simulation.plays.crashes import attempt
 from tests.simulation.subjects import SUBJECTS, Subject
@@ -53,16 +48,17 @@ async def replicate(world: World, subject: Subject) -> None:
             await _harvest(world, config, life, mode)
         check_disk(world.machine)
         check_state(world, subject, life, but=life.silent)
-        await _harvest(world, config, life, "full")
+        await _harvest(world, config, life, "sweep", whole_records=True)
         check_state(world, subject, life, but=set())
         world.figures["hours"] = world.loop.time() / 3600
 
 
-async def _harvest(world: World, config: Config, life: Life, mode: str) -> None:
+async def _harvest(world: World, config: Config, life: Life, mode: str, *, whole_records: bool = False) -> None:
     """Until it is complete, whatever happens to the machine on the way."""
     crashes, restless = 0, life.any
     most = world.faults.choice((0, 1, _CRASHES)) if restless else 0
-    while not await attempt(world, config, life, world.faults if crashes < most else None, mode=mode, allow_purge=True):
+    options = {"mode": mode, "allow_purge": True, "whole_records": whole_records}
+    while not await attempt(world, config, life, world.faults if crashes < most else None, **options):
         crashes += 1
         assert crashes <= most + restless, f"{mode} is not complete although nothing interferes"
         life.any = restless and crashes < most  # a tie that keeps moving is told as that
