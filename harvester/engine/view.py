@@ -212,12 +212,7 @@ def _shards_of(fs: Fs, number: int, run: RunDirectory, manifest: Manifest) -> It
     Raises:
         StorageError: the run holds something whose meaning this release does not know.
     """
-    wrote = {
-        entry.path: (commit.at, commit.walk.id, commit.number, commit.walk)
-        for walk in walks(fs, run.path)
-        for commit in read_log(fs, run.path, walk)  # what a sweep had listed is gone by now
-        for entry in commit.add
-    }
+    wrote = _writers(fs, run.path)
     found = []
     for entry in manifest.shards:
         kind = data_kind(entry.path)
@@ -237,6 +232,19 @@ def _shards_of(fs: Fs, number: int, run: RunDirectory, manifest: Manifest) -> It
         )
         found.append(((at, walk_id, step, entry.path), shard))
     yield from (shard for _, shard in sorted(found, key=lambda pair: pair[0]))
+
+
+def _writers(fs: Fs, run_dir: PurePath) -> dict[str, tuple[datetime, str, int, Walk]]:
+    """When, in which walk and in which of its commits the lines of each shard came, by its path.
+
+    Shards that were merged are among them: the manifest says which ones count, also while they are being merged.
+    """
+    wrote: dict[str, tuple[datetime, str, int, Walk]] = {}
+    for walk in walks(fs, run_dir):
+        for commit in read_log(fs, run_dir, walk):  # what a sweep had listed is gone by now
+            came = commit.at, commit.walk.id, commit.number, commit.walk
+            wrote |= {entry.path: wrote[commit.remove[0]] if commit.remove else came for entry in commit.add}
+    return wrote
 
 
 def _reader(shard: _Shard) -> Callable[[bytes], Head] | None:

@@ -8,11 +8,11 @@ it taken stops, so a process that slept through a take-over cannot write over ne
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import PurePath
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harvester.contracts import Fs, Rng
 from harvester.errors import Locked, StorageError
@@ -22,7 +22,8 @@ from harvester.store.layout import LOG, is_walk, log_directory
 from harvester.store.shardfile import ShardEntry
 
 FORMAT = 1
-_FORMATS = frozenset({FORMAT})
+MERGED = 2  # of a commit that removes shards: an earlier release would take them for lost
+_FORMATS = frozenset({FORMAT, MERGED})
 _FILE = re.compile(r"[0-9]{20}\.json")
 
 
@@ -40,6 +41,8 @@ class Tally(Struct, frozen=True, kw_only=True):
     seams: int = 0  # offset pages that were found to share records with their neighbours
     seams_mended: int = 0  # of them, those that did so only when they were read again
     extra_requests: int = 0  # of offset pages: those that did not read on, but mended, or proved the end
+    met: int | None = None  # different keys that came, written or not; None: they were not counted
+    ending: str = ""  # what the last page shows of the end of a walk that is led by links (``model.Ending``)
 
 
 class Commit(Struct, frozen=True, kw_only=True):
@@ -52,6 +55,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     at: datetime  # aware UTC, for the record
     fingerprint: str  # of the source's settings; a resumed run must have the same
     add: tuple[ShardEntry, ...]
+    remove: tuple[str, ...] = ()  # shards that the one of *add* stands for: the same lines, in the same order
     cursor: tuple[PageRequest, ...]  # requests still to be made; () together with *done*
     done: bool  # the walk has ended
     tally: Tally
@@ -75,6 +79,7 @@ class CommitLog:
         self._directory = log_directory(run_dir, walk_id)
         self._rng = rng
         self._last = 0
+        self._newest: Commit | None = None
         self._ready = False  # the directory exists
         self._doubt: str | None = None  # why nothing may be appended any more
 
@@ -86,13 +91,16 @@ class CommitLog:
                 has another size (FAULTS F07, F08, R11); the message names the file.
         """
         commits = read_log(self._fs, self.run_directory, self._walk)
+        held = {entry.path for entry in living(commits)}
         for commit in commits:
             for shard in commit.add:
-                self._check_shard(self._directory / _file_name(commit.number), shard)
+                if shard.path in held:
+                    self._check_shard(self._directory / _file_name(commit.number), shard)
         if commits:
             # The last one may come from a process that was killed before its own sync; we go on from it.
             self._fs.sync_directory(self._directory)
         self._last = len(commits)
+        self._newest = commits[-1] if commits else None
         return commits
 
     def append(
@@ -119,8 +127,6 @@ class CommitLog:
             StorageError: it could not be made durable. Whether it exists is unknown, so this object refuses any
                 further append; the next run reads what is there (FAULTS F04).
         """
-        if self._doubt is not None:
-            raise StorageError(self._doubt)
         commit = Commit(
             commit_id=self._rng.hex(16),
             number=self._last + 1,
@@ -136,6 +142,33 @@ class CommitLog:
             anchor=anchor,
             expected=expected,
         )
+        return self._append(commit)
+
+    def merge(self, merged: ShardEntry, remove: Sequence[str], at: datetime) -> Commit:
+        """Say durably that *merged* stands for the shards *remove*; the walk does not move. Call ``load`` first.
+
+        Args:
+            merged: durable, if only under its ``.part`` name: the walk has ended, and readers go by the manifest.
+        Raises:
+            Locked, StorageError: as ``append``.
+        """
+        if self._newest is None:
+            raise StorageError(f"{self._directory}: there is nothing in it that could be merged.")
+        return self._append(
+            structs.replace(
+                self._newest,
+                format=MERGED,
+                commit_id=self._rng.hex(16),
+                number=self._last + 1,
+                at=at,
+                add=(merged,),
+                remove=tuple(remove),
+            )
+        )
+
+    def _append(self, commit: Commit) -> Commit:
+        if self._doubt is not None:
+            raise StorageError(self._doubt)
         path = self._directory / _file_name(commit.number)
         try:
             if not self._ready:
@@ -151,7 +184,7 @@ class CommitLog:
         except (StorageError, Locked) as error:
             self._doubt = str(error)
             raise
-        self._last = commit.number
+        self._last, self._newest = commit.number, commit
         return commit
 
     def _read(self, path: PurePath) -> Commit:
@@ -190,6 +223,20 @@ def read_log(fs: Fs, run_dir: PurePath, walk: str) -> tuple[Commit, ...]:
         if commit.number != number or commit.walk.id != walk:
             raise StorageError(f"{path}: is commit {commit.number} of walk {commit.walk.id}; it was moved here.")
     return commits
+
+
+def living(commits: Iterable[Commit]) -> tuple[ShardEntry, ...]:
+    """The shards that the *commits* of one walk amount to, in the order of their lines: without those that were
+    merged, and with what they became in the place of the first of them."""
+    held: list[ShardEntry] = []
+    for commit in commits:
+        if not commit.remove:
+            held += commit.add
+            continue
+        gone = frozenset(commit.remove)
+        place = next((number for number, entry in enumerate(held) if entry.path in gone), len(held))
+        held[place:] = [*commit.add, *(entry for entry in held[place:] if entry.path not in gone)]
+    return tuple(held)
 
 
 def walks(fs: Fs, run_dir: PurePath) -> tuple[str, ...]:

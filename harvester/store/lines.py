@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import PurePath
 from typing import Protocol
 
@@ -27,6 +28,27 @@ class Source(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class Hashed:
+    """A stream that is hashed and counted as it is read.
+
+    Args:
+        on_bytes: called with the number of bytes of each read.
+    """
+
+    def __init__(self, stream: Source, on_bytes: Callable[[int], None] | None = None) -> None:
+        self._stream, self._on_bytes = stream, on_bytes
+        self.hash = sha256()
+        self.size = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._stream.read(size)
+        self.hash.update(data)
+        self.size += len(data)
+        if self._on_bytes is not None:
+            self._on_bytes(len(data))
+        return data
+
+
 def read_lines(fs: Fs, path: PurePath) -> Iterator[bytes]:
     """Every line of the shard *path*, without its line feed, of whatever compression its suffix names.
 
@@ -44,7 +66,7 @@ def lines_of(stream: Source, path: PurePath) -> Iterator[bytes]:
     """The lines of an open shard; *path* tells its compression and names it in errors. See ``read_lines``."""
     rest: list[bytes] = []  # pieces of a line that is longer than a block, joined once
     size = 0
-    for block in _blocks(stream, path):
+    for block in blocks_of(stream, path):
         first, feed, tail = block.partition(b"\n")
         rest.append(first)
         size += len(first)
@@ -60,8 +82,12 @@ def lines_of(stream: Source, path: PurePath) -> Iterator[bytes]:
         raise _damaged(path, "its last line is torn")
 
 
-def _blocks(stream: Source, path: PurePath) -> Iterator[bytes]:
-    """The decompressed shard in blocks of at most ``_BLOCK`` bytes; the end of the stream is demanded."""
+def blocks_of(stream: Source, path: PurePath) -> Iterator[bytes]:
+    """An open shard, decompressed, in blocks of about a mebibyte, wherever its lines end; *path* as for ``lines_of``.
+
+    Raises:
+        StorageError: as ``read_lines``, but for a last line that is torn.
+    """
     match compression_of(path):
         case Compression.ZSTD:
             return _zstd_blocks(stream, path)

@@ -79,6 +79,7 @@ class ShardFile:
         self._last: str | None = None
         self.rows = 0
         self.disk_bytes = 0  # written so far; a compressor holds back up to some 100 KiB
+        self._finished = False
         self._file = fs.create(self._part)
 
     def write(self, chunks: Sequence[bytes], rows: int, first_ts: str | None, last_ts: str | None) -> None:
@@ -92,10 +93,17 @@ class ShardFile:
 
     def seal(self) -> ShardEntry:
         """Make the content durable, then the name. From here on the file never changes."""
-        self._put(self._compressor.flush())
-        self._file.sync()
-        self._file.close()
+        entry = self.finish()
         self._fs.rename(self._part, self._path)
+        return entry
+
+    def finish(self) -> ShardEntry:
+        """Make the content durable under the ``.part`` name, which no reader of data looks at; what it will be."""
+        if not self._finished:
+            self._put(self._compressor.flush())
+            self._file.sync()
+            self._file.close()
+            self._finished = True
         return ShardEntry(
             path=self._path.name,
             rows=self.rows,

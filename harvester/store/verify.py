@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from hashlib import sha256
 from pathlib import PurePath
 
 import msgspec
@@ -14,8 +13,9 @@ from msgspec import Struct
 from harvester.contracts import Fs
 from harvester.errors import StorageError
 from harvester.store.layout import ShardKind, data_kind
-from harvester.store.lines import Source, lines_of
+from harvester.store.lines import Hashed, lines_of
 from harvester.store.manifest import Manifest, read_manifest, stray_files
+from harvester.store.merge import is_merging
 from harvester.store.recount import HeadsOf, Recount
 from harvester.store.runs import find_all_runs
 from harvester.store.shardfile import ShardEntry
@@ -39,28 +39,14 @@ class RunVerdict(Struct, frozen=True, kw_only=True):
         return self.finished and not self.problems
 
 
+_TRIES = 3  # a run that is compacted while it is read is read again
+
+
 class _Object(Struct):
     """Any JSON object; decoding into it checks the grammar and builds nothing."""
 
 
 _decode_object = msgspec.json.Decoder(_Object).decode
-
-
-class _Hashed:
-    """A stream that is hashed and counted as it is read."""
-
-    def __init__(self, stream: Source, on_bytes: Callable[[int], None] | None) -> None:
-        self._stream, self._on_bytes = stream, on_bytes
-        self.hash = sha256()
-        self.size = 0
-
-    def read(self, size: int, /) -> bytes:
-        data = self._stream.read(size)
-        self.hash.update(data)
-        self.size += len(data)
-        if self._on_bytes is not None:
-            self._on_bytes(len(data))
-        return data
 
 
 def verify_tree(
@@ -104,16 +90,40 @@ def verify_run(
         heads_of: reads keys and times; None: they are not looked at.
         on_bytes: called while a shard is read, with its path and the bytes read since the last call.
     """
+    for _ in range(_TRIES):
+        try:
+            manifest = read_manifest(fs, run_dir)
+        except StorageError as error:
+            return RunVerdict(path=run_dir, finished=True, problems=(str(error),))
+        if manifest is None:
+            return RunVerdict(path=run_dir, finished=False)
+        verdict = _verify(fs, run_dir, manifest, heads_of, on_bytes)
+        if verdict.matches or not _has_changed(fs, run_dir, manifest):
+            break
+    return verdict
+
+
+def _has_changed(fs: Fs, run_dir: PurePath, manifest: Manifest) -> bool:
+    """Whether the run was compacted while it was read."""
     try:
-        manifest = read_manifest(fs, run_dir)
-    except StorageError as error:
-        return RunVerdict(path=run_dir, finished=True, problems=(str(error),))
-    if manifest is None:
-        return RunVerdict(path=run_dir, finished=False)
+        return read_manifest(fs, run_dir) != manifest
+    except StorageError:
+        return False  # what was found stands
+
+
+def _verify(
+    fs: Fs,
+    run_dir: PurePath,
+    manifest: Manifest,
+    heads_of: HeadsOf | None,
+    on_bytes: Callable[[PurePath, int], None] | None,
+) -> RunVerdict:
     problems = [
         f"{run_dir / name}: lies beside the manifest but is not in it; readers of the directory would take it for data"
         for name in stray_files(fs, run_dir, manifest.shards)
     ]
+    if problems and is_merging(fs, run_dir, manifest):
+        problems.append(f"{run_dir}: a compaction was broken off; `harvester compact` finishes it")
     rows: Counter[str] = Counter()
     size = 0
     with Recount(fs, manifest, heads_of(manifest) if heads_of is not None else None) as recount:
@@ -154,7 +164,7 @@ def _verify_shard(
         rows = 0
         recount.begin(entry)
         with fs.open(path) as stream:
-            hashed = _Hashed(stream, partial(on_bytes, path) if on_bytes is not None else None)
+            hashed = Hashed(stream, partial(on_bytes, path) if on_bytes is not None else None)
             try:
                 for line in lines_of(hashed, path):
                     rows += 1

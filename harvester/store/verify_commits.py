@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from harvester.contracts import Fs
 from harvester.errors import StorageError
-from harvester.store.commits import read_log, walks
+from harvester.store.commits import living, read_log, walks
 from harvester.store.layout import ShardKind, data_kind
 from harvester.store.manifest import Manifest
 from harvester.store.shardfile import ShardEntry
@@ -24,8 +24,7 @@ def verify_commits(fs: Fs, run_dir: PurePath, manifest: Manifest) -> list[str]:
             continue
         if any(commit.fingerprint != manifest.fingerprint for commit in commits):
             problems.append(f"walk {walk} was made with other settings than the manifest says")
-        added = [entry for commit in commits for entry in commit.add]
-        named |= {entry.path: entry for entry in added if data_kind(entry.path) != ShardKind.LISTED}
+        named |= {entry.path: entry for entry in living(commits) if data_kind(entry.path) != ShardKind.LISTED}
     if not named or problems:
         return problems
     held = {entry.path: entry for entry in manifest.shards}

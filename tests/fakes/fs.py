@@ -301,8 +301,14 @@ class MemoryDisk:
         node = self.node(source)
         parent, name = self._parent(target)
         origin, old = self._parent(source)
-        assert origin is parent, "renames stay within a directory"
-        parent.change({old: None, name: node})
+        there = parent.names.get(name)
+        if isinstance(node, Directory) and isinstance(there, Directory) and there.names:
+            raise _error(errno.ENOTEMPTY, target)
+        if origin is parent:
+            parent.change({old: None, name: node})
+        else:  # a journal would keep the two together; nothing says that there is one
+            parent.change({name: node})
+            origin.change({old: None})
 
     def unlink(self, path: str, /) -> None:
         self._enter("unlink", path)

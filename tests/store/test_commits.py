@@ -182,8 +182,8 @@ class _Newer(msgspec.Struct):
 def test_another_format_is_refused_and_not_guessed(fs: MemoryFs) -> None:
     """FAULTS R11."""
     fs.make_directory(FIRST.parent)
-    fs.replace(FIRST, encode_document(_Newer(format=2)))
-    with pytest.raises(StorageError, match="has format 2; this release reads 1"):
+    fs.replace(FIRST, encode_document(_Newer(format=3)))
+    with pytest.raises(StorageError, match="has format 3; this release reads 1, 2"):
         _log(fs).load()
 
 
