@@ -84,6 +84,19 @@ class SweepEvidence(Struct, frozen=True, kw_only=True):
     reason: str = ""  # why it proves nothing; "" when it does
 
 
+class Folded(Struct, frozen=True, kw_only=True):
+    """What a base run was made of: finished runs that it stands for. Counts include those of bases among them."""
+
+    at: datetime  # when, aware UTC
+    first: str  # the full run that began it all
+    last: str  # the newest run in it
+    runs: int
+    requests: int  # that all of them took
+    superseded: int  # records that a later version replaced
+    tombstones: int  # keys that were proven gone
+    swept: str = ""  # the newest complete sweep among them; "": none
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """A finished run. Counts are of this run; ``bytes`` are on disk; times are aware UTC."""
 
@@ -115,8 +128,14 @@ class Manifest(Struct, frozen=True, kw_only=True):
     walks: tuple[WalkEvidence, ...] = ()
     splits: tuple[Splits, ...] = ()  # where the next run may cut its walks; (): the records have no keys
     gaps: tuple[Gap, ...] = ()  # () when complete
-    sweep: SweepEvidence | None = None  # None: none was made
+    sweep: SweepEvidence | None = None  # None: none was made; of a base: the newest that is in it
+    folded: Folded | None = None  # it was not harvested, but is the current state of earlier runs; None: of itself
     shards: tuple[ShardEntry, ...]
+
+
+def newest_of(manifest: Manifest) -> str:
+    """The name of the newest run whose records *manifest* stands for."""
+    return manifest.run if manifest.folded is None else manifest.folded.last
 
 
 def read_manifest(fs: Fs, run_dir: PurePath) -> Manifest | None:
