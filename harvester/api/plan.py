@@ -27,6 +27,7 @@ from harvester.model import Budget, Phase
 from harvester.planning.delta import standing_of
 from harvester.planning.forecast import Forecast, Measured, measured, stages_of
 from harvester.planning.plan import Wanted, full_walks
+from harvester.provider import SETS
 from harvester.report import units
 from harvester.store import layout
 from harvester.store.manifest import Manifest, read_manifest
@@ -176,6 +177,8 @@ async def _count(source: Source, wanted: Sequence[Wanted], ports: Ports, counts:
     for item in wanted:
         if item.resource.per_value is None and item.filter is None:
             walk = full_walks(source.provider, item, None, ports.clock.now())[0]
+            if walk.pager == SETS:
+                continue
             counts[source.name, item.resource.name] = await count(source, transport, walk, ask(walk))
 
 
@@ -248,7 +251,7 @@ def _resource(
     job = Job(
         source=setup.name,
         resource=resource.name,
-        after=resource.per_value.resource if resource.per_value is not None else None,
+        after=resource.needs,
         stages=stages,
         workers=2 * setup.budget.in_flight,  # as ``assemble`` gives the engine
         latency=_SECONDS_A_REQUEST if seconds is None else seconds,

@@ -304,7 +304,8 @@ def _book(config: Config, each: Chosen, ports: Ports) -> ProfileBook:
 
 
 def _wanted(each: Chosen, resources: Sequence[str]) -> tuple[Wanted, ...]:
-    return wanted_of(each.name, each.setup.section, each.setup.provider, resources)
+    everything = wanted_of(each.name, each.setup.section, each.setup.provider, resources)
+    return tuple(item for item in everything if item.resource.relation is None or item.resource.relation.collection)
 
 
 def _silent(event: Event) -> None:

@@ -8,12 +8,13 @@ from functools import partial
 
 import msgspec
 
+from harvester.api.relations import put_relation, related_to
 from harvester.config.check import check_options, check_resource, check_walks
 from harvester.config.schema import ResourceConfig, SourceConfig
 from harvester.engine.reconcile import Reconcile
 from harvester.engine.source import Blueprint, Changes, Cutting
 from harvester.errors import ConfigError
-from harvester.model import Budget, Resource
+from harvester.model import Budget, Relation, Resource
 from harvester.planning.closing import closing_walk
 from harvester.planning.cutting import place, places, rows_left
 from harvester.planning.delta import delta_walks
@@ -46,8 +47,9 @@ def wanted_of(name: str, section: SourceConfig, provider: Provider, only: Sequen
     for each in configured:
         if not provider.open_resources:
             check_resource(name, each.name, known)
+    configured, relations = related_to(name, section, provider, configured)
     layout.check_distinct((each.name.replace("/", ".") for each in configured), path=f"sources.{name}.resources")
-    everything = [_wanted(name, section, each, known, provider) for each in configured]
+    everything = [_wanted(name, section, each, known, provider, relations.get(each.name)) for each in configured]
     for wanted in everything:
         _check_reach(name, section, provider, wanted)
     chosen = [each for each in everything if not only or each.resource.name in only]
@@ -68,9 +70,9 @@ def blueprints_of(
     everything = wanted_of(name, section, provider, only)
     parents = {each.resource.per_value.resource for each in everything if each.resource.per_value is not None}
     for wanted in everything:
-        parent = wanted.resource.per_value
+        parent = wanted.resource.needs
         prints[wanted.resource.name] = fingerprint(
-            provider, base_url, wanted, prints[parent.resource] if parent is not None else ""
+            provider, base_url, wanted, prints[parent] if parent is not None else ""
         )
         blueprints.append(
             Blueprint(
@@ -139,12 +141,18 @@ def fingerprint(provider: Provider, base_url: str, wanted: Wanted, parent: str =
         wanted.horizon,
         provider.headers,  # the API version among them
         parent,
+        *([resource.relation] if resource.relation is not None else []),
     )
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 
 def _wanted(
-    name: str, section: SourceConfig, each: ResourceConfig, known: dict[str, Resource], provider: Provider
+    name: str,
+    section: SourceConfig,
+    each: ResourceConfig,
+    known: dict[str, Resource],
+    provider: Provider,
+    relation: Relation | None,
 ) -> Wanted:
     resource = known.get(each.name)
     if resource is None:
@@ -157,6 +165,15 @@ def _wanted(
     if changes:
         resource = msgspec.structs.replace(resource, **changes)
     headers = (("Accept-Language", section.language),) if section.language is not None else ()
+    if relation is not None:  # what narrows its parents narrows it
+        resource = put_relation(resource, relation, each, name)
+        return Wanted(
+            resource=resource,
+            select=each.select,
+            page_size=each.page_size or section.page_size,
+            pager=each.walk,
+            headers=headers,
+        )
     return Wanted(
         resource=resource,
         select=each.select or section.select,

@@ -89,6 +89,7 @@ class ResourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     modified: str | None = None  # modification time member, likewise
     walk: str | None = None  # the pager of full walks, e.g. ``chain``
     weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0  # of its share of the quota, while others wait too
+    related: Annotated[tuple[str, ...], Meta(extra={"unit": ALL})] = ()  # read as sets of its records; (): the source's
 
 
 class CredentialConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +123,8 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     resources: Annotated[tuple[str, ...], Meta(extra={"unit": ALL})] = ()
     exclude: tuple[str, ...] = ()  # names to leave out of those that are told elsewhere
     resource: tuple[ResourceConfig, ...] = ()  # the same with settings of their own
+    # Resources that are read as sets of another one's records: Media of each listing. ``"all"``: those there are.
+    related: Annotated[tuple[str, ...], Meta(extra={"unit": ALL})] = ()
     page_size: PageSize | None = None
     filter: str | None = None
     select: tuple[str, ...] = ()

@@ -47,6 +47,8 @@ class Fetched:
     seams: int = 0  # of offset pages: how many were found to meet
     mended: int = 0  # how many of them only when they were read again
     extra: int = 0  # requests since the page before that did not read on
+    unread: HarvesterError | None = None  # of a set: why it could not be read whole; the page is empty then
+    absent: bool = False  # of a set: its parent is not there any more; the page is empty then
 
 
 class WalkReader:

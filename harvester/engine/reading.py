@@ -6,10 +6,11 @@ from typing import Protocol
 
 from anyio.abc import TaskGroup
 
-from harvester.contracts import Clock, OffsetPager, Transport
+from harvester.contracts import Clock, OffsetPager, SetPager, Transport
 from harvester.engine.frontier import Frontier
 from harvester.engine.offset_reader import OffsetReader
 from harvester.engine.reader import Fetched, WalkReader
+from harvester.engine.set_reader import SetReader
 from harvester.engine.source import Source
 from harvester.model import Walk
 
@@ -40,6 +41,10 @@ def open_reader(
         expected: how many records the provider says there are; None: it does not say.
     """
     pager = source.provider.pager(walk.pager)
+    if isinstance(pager, SetPager):
+        return SetReader(
+            walk, frontier, pager, source=source, transport=transport, clock=clock, shared=source.shared_sets
+        )
     if isinstance(pager, OffsetPager):
         return OffsetReader(
             walk,

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from harvester.contracts import Sink, Transport
 from harvester.engine.reconcile import Reconcile
+from harvester.engine.shared_sets import SharedSets
 from harvester.model import PageRequest, Resource, Walk
 from harvester.provider import Provider
 from harvester.store.manifest import Manifest
@@ -65,6 +66,7 @@ class Source:
     workers: int = 4  # walks worked on at a time
     weights: Mapping[str, float] = field(default_factory=dict)  # of resources that share the quota; others have 1
     link_lifetime: float | None = None  # seconds for which a next link lives untouched; None: it does not die
+    shared_sets: SharedSets = field(default_factory=SharedSets)  # of one harvest
     credentials: tuple[str, ...] = ()  # names of those that share its work; (): it has one only
     viewers: str = ""  # marks the set of them, without telling any; a set that has agreed need not be compared again
     party: str = ""  # of resources that are harvested by themselves, in their own time; "": all of the source together

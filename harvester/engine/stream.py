@@ -143,6 +143,12 @@ class PageStream:
     async def _iterate(self) -> AsyncGenerator[DeliveredPage, None]:
         site, blueprint = self._site, self._blueprint
         self._directory = await self._in_thread(self._choose_directory)
+        relation = blueprint.resource.relation
+        if relation is not None and not relation.collection:
+            raise ArgumentError(
+                f"{blueprint.resource.name} is read set by set, from what is on disk of {relation.parent}: "
+                "a run does that, a stream does not"
+            )
         values = await self._values(blueprint.resource.per_value)
         earlier = await self._in_thread(self._load)
         walks = assign(blueprint.walks(values, site.clock.now()), earlier)

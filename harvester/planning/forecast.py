@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from harvester.model import Phase, Walk
-from harvester.provider import Provider
+from harvester.provider import SETS, Provider
 from harvester.store.manifest import Manifest
 
 _PROVING = frozenset({Phase.SWEEP, Phase.REPAIR})  # walks of a proof: the next run need not be proven
@@ -58,6 +58,8 @@ def stages_of(
     """
     if last is not None and records is not None and any(each.requests for each in last.walks):
         return _as_last_time(last, records)
+    if walk.pager == SETS:  # how many parents there are nobody knows before they are read
+        return None
     first = provider.pagers[walk.pager].first(walk)
     size = first.size or walk.page_size
     if walks is None or (records is None and (size is not None or provider.count is not None)):

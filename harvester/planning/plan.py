@@ -8,9 +8,9 @@ from datetime import datetime
 from msgspec import Struct, structs
 
 from harvester.errors import ConfigError
-from harvester.model import Phase, Resource, Walk
+from harvester.model import Phase, Relation, Resource, Walk
 from harvester.planning.closing import write_instant
-from harvester.provider import Provider
+from harvester.provider import SETS, Provider
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -43,9 +43,12 @@ def with_parents(provider: Provider, wanted: Iterable[Wanted], configured: Itera
     ordered: dict[str, Wanted] = {}
 
     def place(item: Wanted) -> None:
+        needs = item.resource.needs
+        if needs is not None and needs not in ordered:
+            place(asked.get(needs) or structs.replace(known[needs], implied=True))
+        if item.resource.relation is not None:
+            item = _related(item, item.resource.relation, ordered[item.resource.relation.parent])
         parent = item.resource.per_value
-        if parent is not None and parent.resource not in ordered:
-            place(asked.get(parent.resource) or structs.replace(known[parent.resource], implied=True))
         if parent is not None:
             holder = ordered[parent.resource]
             if holder.select and parent.member not in holder.select:
@@ -61,6 +64,26 @@ def with_parents(provider: Provider, wanted: Iterable[Wanted], configured: Itera
     return tuple(ordered.values())
 
 
+def _related(item: Wanted, relation: Relation, holder: Wanted) -> Wanted:
+    """*item* as related to the records of *holder*, whose members are as they are configured.
+
+    Raises:
+        ConfigError: *holder* is narrowed so that nothing in its records tells when a set changes.
+    """
+    own = structs.replace(relation, parent_key=holder.resource.key, modified=holder.resource.modified)
+    if holder.select and not any(_is_selected(name, holder.select) for name in own.telling):
+        raise ConfigError(
+            f"{holder.resource.name} is selected without {' or '.join(own.telling)}, by which it is seen that its "
+            f"{item.resource.name} has changed. Add that to its select list.",
+            path=holder.resource.name,
+        )
+    return structs.replace(item, resource=structs.replace(item.resource, relation=own))
+
+
+def _is_selected(name: str, select: Sequence[str]) -> bool:
+    return name in select or name.partition(".")[0] in select or name.rpartition(".")[2] in select
+
+
 def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None, now: datetime) -> tuple[Walk, ...]:
     """The walks that read a whole resource: one, or one per value of its parent.
 
@@ -68,6 +91,9 @@ def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None,
         values: the parent's values in the order they were found; None for a resource without a parent.
         now: aware UTC; where walks that look back in time begin.
     """
+    relation = wanted.resource.relation
+    if relation is not None and not relation.collection:
+        return (_through_sets(wanted, relation),)
     pager = wanted.pager or wanted.resource.walk or provider.full
     if pager not in provider.pagers:
         known = ", ".join(sorted(provider.pagers))
@@ -95,6 +121,19 @@ def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None,
             reason=reason,
         )
         for index, value in enumerate(scopes)
+    )
+
+
+def _through_sets(wanted: Wanted, relation: Relation) -> Walk:
+    """Stands for the walks through sets, which are planned when the parents are known."""
+    return Walk(
+        id="a000000",
+        resource=wanted.resource,
+        pager=SETS,
+        phase=Phase.SETS,
+        page_size=wanted.page_size,
+        select=wanted.select,
+        reason=f"The set of each of {relation.parent}, one request for all that are wanted of it.",
     )
 
 

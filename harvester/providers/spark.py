@@ -10,12 +10,13 @@ from harvester.decode.spark_codes import judge_code, read_spark_error
 from harvester.decode.spark_fields import SparkFields
 from harvester.decode.verdicts import describe, judge_http, printable
 from harvester.governor.signals import signals_in
-from harvester.model import Action, Budget, PageRequest, Resource, Response, Verdict, Walk, Window
+from harvester.model import Action, Budget, PageRequest, Relation, Resource, Response, Verdict, Walk, Window
 from harvester.pagers.by_key import EntityByKey
 from harvester.pagers.numbered import NumberedPager
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.page_number import PageNumberPager
 from harvester.pagers.questions import SparkQuestions
+from harvester.pagers.sets import SetsByParent
 from harvester.pagers.spark_token import SparkTokenPager
 from harvester.provider import KeyListing, Provider
 
@@ -65,6 +66,35 @@ def _listings(name: str, *, default: bool = False) -> Resource:
     return Resource(name=name, key=("Id",), modified="StandardFields.ModificationTimestamp", default=default)
 
 
+_SETS = {
+    "photos": ("Photos", ("StandardFields.PhotosChangeTimestamp",)),
+    "documents": ("Documents", ("StandardFields.DocumentsChangeTimestamp",)),
+    "videos": ("Videos", ("StandardFields.VideosChangeTimestamp",)),
+    "virtualtours": ("VirtualTours", ()),
+    "rooms": ("Rooms", ()),
+    "units": ("Units", ()),
+    "openhouses": ("OpenHouses", ()),
+}
+"""What hangs on a listing: its expansion, and the listing's members that move with it where there are some."""
+
+_OWNER = "_ListingKey"  # spliced in: these records do not tell whose they are
+
+
+def _set_of(expand: str, changes: tuple[str, ...]) -> Relation:
+    """A set is asked for inside its listing, several in one request; all sets together cannot be had (section 6)."""
+    return Relation(
+        parent="listings",
+        parent_key=("Id",),
+        member=_OWNER,
+        stamped=True,
+        expand=expand,
+        inside=f"StandardFields.{expand}",
+        changes=changes,
+        modified="StandardFields.ModificationTimestamp",
+        collection=False,
+    )
+
+
 def _metadata(name: str, *key: str) -> Resource:
     """A small list that does not move; not harvested unless asked for."""
     return Resource(name=name, key=key, walk="pages", default=False)
@@ -83,6 +113,7 @@ PROVIDER = Provider(
         _listings("my/listings"),
         _listings("office/listings"),
         _listings("company/listings"),
+        *(Resource(name=f"listings/{name}", key=(_OWNER, "Id"), default=False) for name in _SETS),
         _metadata("standardfields"),
         _metadata("customfields"),
         _metadata("customfields/groups", "Id"),
@@ -103,6 +134,8 @@ PROVIDER = Provider(
     closing="chain",
     listing=KeyListing(times=False, select=dict.fromkeys(_LISTINGS, ("ListingKey",))),  # section 8
     fetchers={"by_entity": EntityByKey(slash=True, select="_select", expand="_expand")},
+    relations={f"listings/{name}": _set_of(*told) for name, told in _SETS.items()},
+    sets=SetsByParent(slash=True, select="_select", expand="_expand", narrow=False),
     doubt=how_many,
     overlap=1200.0,  # the server's caches may be that old (section 8)
     timestamps="iso",

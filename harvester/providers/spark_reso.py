@@ -8,11 +8,12 @@ from harvester.decode.odata_metadata import ODataMetadata
 from harvester.decode.spark_codes import judge_code, read_spark_error
 from harvester.decode.verdicts import describe, judge_http, judge_odata
 from harvester.governor.signals import signals_in
-from harvester.model import Action, Budget, PageRequest, Phase, Resource, Response, Verdict, Walk, Window
+from harvester.model import Action, Budget, PageRequest, Phase, Relation, Resource, Response, Verdict, Walk, Window
 from harvester.pagers.by_key import EntityByKey
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.questions import ODataQuestions
+from harvester.pagers.sets import SetsByParent
 from harvester.provider import KeyListing, Provider
 
 PAGE_SIZE = 1000  # with the replication grant (contract, section 2)
@@ -52,6 +53,25 @@ def count(walk: Walk) -> PageRequest:
     return PageRequest(url=with_query(collection(walk), (("$count", "true"), ("$top", "1"))), size=1)
 
 
+def _set_of(name: str, *changes: str, member: str = "ListingKey", inside: bool = True) -> Relation:
+    """What hangs on a listing, by the collection below it, or where *inside* by expansion (sections 1, 3 and 6).
+
+    A set inside the listing's record may be cut where a page of ten would be, which is the default (section 2).
+    """
+    return Relation(
+        parent="Property",
+        parent_key=("ListingKey",),
+        member=member,
+        of="ResourceName" if member == "ResourceRecordKey" else None,
+        path=name,
+        expand=name if inside else None,
+        inside=name,
+        most=10,
+        changes=changes,
+        modified="ModificationTimestamp",
+    )
+
+
 def _reso(name: str) -> Resource:
     return Resource(name=name, key=(f"{name}Key",), modified="ModificationTimestamp")
 
@@ -75,6 +95,21 @@ PROVIDER = Provider(
     closing="chain",
     listing=KeyListing(times=False),  # section 3: the key alone
     fetchers={"by_entity": EntityByKey()},
+    relations={
+        # Dozens of photos a listing: by expansion nobody could tell whether they are all.
+        "Media": _set_of(
+            "Media",
+            "PhotosChangeTimestamp",
+            "VideosChangeTimestamp",
+            "DocumentsChangeTimestamp",
+            member="ResourceRecordKey",
+            inside=False,
+        ),
+        "Room": _set_of("Room"),
+        "Unit": _set_of("Unit"),
+        "OpenHouse": _set_of("OpenHouse"),
+    },
+    sets=SetsByParent(page_size=PAGE_SIZE),
     overlap=1200.0,  # the server's caches may be that old (section 5)
     timestamps="iso",
     count=count,

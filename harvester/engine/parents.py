@@ -1,0 +1,118 @@
+"""The records that related sets belong to: which there are, and what they tell of their sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import PurePath
+
+import msgspec
+from msgspec import Raw
+
+from harvester.contracts import Fs
+from harvester.decode.heads import HeadReader
+from harvester.decode.members import MemberReader
+from harvester.engine.state import Run, tombstone_of
+from harvester.engine.view import instant_of
+from harvester.model import Relation, Resource
+from harvester.store.key_table import PARTS, KeyTable
+from harvester.store.keys import fingerprint, identity, parts_of
+from harvester.store.layout import ShardKind, data_kind
+from harvester.store.set_lines import read_set_line, stamps_text
+from harvester.store.shards import ShardEntry, read_lines
+
+_AT_A_TIME = 1000  # lines
+_MASK = b'"********"'  # of Spark: not visible for this role, and so no stamp
+_UNKNOWN = ""  # no stamps: nothing tells whether the set has changed
+_TIME = 40  # characters before the stamps
+_EARLIEST = 1 << 62  # makes instants before 1970, and those of records without a time, sort first
+
+
+class Parent(msgspec.Struct, frozen=True):
+    """One record whose set is to be read."""
+
+    key: tuple[str, ...]
+    stamps: bytes | None  # what it tells of the set, a JSON object; None: nothing
+
+
+def load_parents(fs: Fs, runs: Sequence[Run], relation: Relation, table: KeyTable) -> None:
+    """Put the parents of *runs*, oldest first, into *table*, each with its stamps. Blocking; reads every record.
+
+    Of several versions the one that the current state has counts, and a tombstone ends a parent (FAULTS T08, T12).
+    """
+    heads = HeadReader(Resource(name=relation.parent, key=relation.parent_key, modified=relation.modified))
+    gone = HeadReader(tombstone_of(Resource(name=relation.parent, key=relation.parent_key)))
+    stamps = MemberReader(relation.telling)
+    for number, (directory, manifest) in enumerate(runs):
+        for entry in manifest.shards:
+            kind = data_kind(entry.path)
+            if kind not in {ShardKind.PART, ShardKind.DELETED}:
+                continue
+            lines = read_lines(fs, directory / entry.path)
+            while batch := list(islice(lines, _AT_A_TIME)):
+                if kind == ShardKind.DELETED:
+                    names = [identity(key) for key in gone.read_page(batch).keys if key is not None]
+                    table.put([*map(fingerprint, names)], [b""] * len(names), [None] * len(names), rank=2 * number)
+                    continue
+                columns = heads.read_page(batch)
+                rows = [
+                    (identity(key), _sortable(time) + _stamps_of(relation, stamps, line))
+                    for key, time, line in zip(columns.keys, columns.times, batch, strict=True)
+                    if key is not None
+                ]
+                names = [name for name, _ in rows]
+                table.put([*map(fingerprint, names)], names, [text for _, text in rows], rank=2 * number + 1)
+
+
+def load_sets(
+    fs: Fs, runs: Sequence[tuple[PurePath, Sequence[ShardEntry]]], relation: Relation, table: KeyTable
+) -> None:
+    """Put the parents whose sets were read into *table*, each with the stamps of that time.
+
+    Args:
+        runs: oldest first, each with its shards in the order in which they were committed.
+    """
+    for number, (directory, shards) in enumerate(runs):
+        for place, entry in enumerate(shards):
+            if data_kind(entry.path) != ShardKind.SETS:
+                continue
+            # Of one run the line that was written last counts.
+            for row, line in enumerate(read_lines(fs, directory / entry.path)):
+                found = read_set_line(line)
+                name = identity(tuple(found.parent[member] for member in relation.parent_key))
+                text = f"{place:010d}{row:010d}".ljust(_TIME) + (stamps_text(found.stamps) or _UNKNOWN)
+                table.put([fingerprint(name)], [name], [text], rank=number)
+
+
+def changed(parents: KeyTable, held: KeyTable) -> Iterator[Parent]:
+    """The *parents* whose sets are not *held* as they are now, in an order that is the same every time.
+
+    Stamps are compared for equality, not order (Spark RESO contract, section 6). Nothing is held: that is everyone.
+    """
+    for place in range(PARTS):
+        known = held.part(place)
+        for mark, (name, text) in sorted(parents.part(place).items()):
+            if not name:  # a tombstone
+                continue
+            stamps = text[_TIME:]
+            if not stamps or mark not in known or known[mark][1][_TIME:] != _comparable(stamps):
+                yield Parent(parts_of(name), stamps or None)
+
+
+def _comparable(stamps: bytes) -> bytes:
+    return (stamps_text(msgspec.json.decode(stamps, type=dict[str, Raw])) or _UNKNOWN).encode()
+
+
+def _stamps_of(relation: Relation, reader: MemberReader, record: bytes) -> str:
+    """What *record* tells of its set, as a JSON object; "" when it has none of the members, or may not show them."""
+    told = {
+        name.rpartition(".")[2]: Raw(value)
+        for name, value in zip(relation.telling, reader.read(record), strict=True)
+        if value is not None and value != _MASK
+    }
+    return msgspec.json.encode(told).decode() if told else _UNKNOWN
+
+
+def _sortable(time: str | None) -> str:
+    seconds, fraction = instant_of(time)
+    return f"{seconds + _EARLIEST:020d}{fraction:020d}"
