@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from harvester import providers
 from harvester.api.models import ToldModel, fetch_models
@@ -13,8 +13,8 @@ from harvester.api.ports import Ports
 from harvester.config.check import check_config, check_source_names, is_resource_name
 from harvester.config.schema import Config, ResourceConfig, SourceConfig
 from harvester.data_model import DeclaredResource, DeclaredType
-from harvester.errors import ConfigError
-from harvester.events import Event, ResourceFinished, Warned
+from harvester.errors import ArgumentError, ConfigError, HarvesterError
+from harvester.events import Event, ResourceFinished, SourceFailed, Warned
 from harvester.provider import Provider
 from harvester.store import layout
 
@@ -24,14 +24,29 @@ class Discovery(Struct, frozen=True, kw_only=True):
 
     config: Config
     events: tuple[Event, ...] = ()  # what the questions to the providers were, to be published with those of the run
+    failures: Mapping[str, HarvesterError] = field(default_factory=dict)  # why a source is not in *config* any more
 
     @property
     def refused(self) -> bool:
         """Whether the metadata names a resource that cannot be harvested: a run without it is not complete."""
         return any(isinstance(event, ResourceFinished) for event in self.events)
 
+    def found(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Those of *names*, or of all, whose resources are known. Raises the first failure where there are none."""
+        found = tuple(name for name in names or self.config.sources if name not in self.failures)
+        if not found and self.failures:
+            raise next(iter(self.failures.values()))
+        return found
 
-async def discover(config: Config, names: Sequence[str] = (), *, ports: Ports, offline: bool = False) -> Discovery:
+
+async def discover(
+    config: Config,
+    names: Sequence[str] = (),
+    *,
+    ports: Ports,
+    offline: bool = False,
+    tolerant: bool = False,
+) -> Discovery:
     """Ask the metadata of every source that says ``resources = "all"`` which those are. Sends nothing without one.
 
     Tables of the configuration for single resources stay in force, also for ones the metadata does not name.
@@ -39,6 +54,7 @@ async def discover(config: Config, names: Sequence[str] = (), *, ports: Ports, o
     Args:
         names: sources to restrict it to; (): all.
         offline: send nothing, go by the last data model that could be read.
+        tolerant: a source whose metadata cannot be had is left out and told in ``failures``, so that others go on.
     Raises:
         ConfigError: a provider cannot tell what it has.
         HarvesterError: its metadata cannot be had, and none was kept.
@@ -50,8 +66,19 @@ async def discover(config: Config, names: Sequence[str] = (), *, ports: Ports, o
     asked = [name for name in names or config.sources if config.sources[name].everything]
     declared = {name: _provider(config, name) for name in asked}
     events: list[Event] = []
-    told = await fetch_models(config, asked, ports=ports, sink=events.append, offline=offline)
-    sections = dict(config.sources)
+    told: list[ToldModel] = []
+    failures: dict[str, HarvesterError] = {}
+    for name in asked:
+        try:
+            told += await fetch_models(config, [name], ports=ports, sink=events.append, offline=offline)
+        except (ConfigError, ArgumentError):
+            raise
+        except HarvesterError as error:
+            if not tolerant:
+                raise
+            failures[name] = error
+            events.append(SourceFailed(at=ports.clock.now(), source=name, reason=str(error)))
+    sections = {name: section for name, section in config.sources.items() if name not in failures}
     for each in told:
         section, refusals = _expanded(sections[each.source], each, declared[each.source])
         sections[each.source] = section
@@ -75,7 +102,7 @@ async def discover(config: Config, names: Sequence[str] = (), *, ports: Ports, o
             )
             for name, reason in refusals.items()
         ]
-    return Discovery(config=structs.replace(config, sources=sections), events=tuple(events))
+    return Discovery(config=structs.replace(config, sources=sections), events=tuple(events), failures=failures)
 
 
 def _provider(config: Config, name: str) -> Provider:

@@ -69,19 +69,11 @@ async def run(
         ConfigError, ArgumentError: before anything was sent.
         CannotCreate, Locked: the output directory cannot be used, or another process uses it.
     """
-    if mode not in MODES:
-        raise ArgumentError(f"there is no mode {mode!r}; there is {', '.join(MODES)}")
-    if whole_records and mode != "sweep":
-        raise ArgumentError("whole records are compared by sweeps: choose mode sweep")
-    proving = config.prove if prove is None else prove
-    if prove and mode in {"delta", "sweep"}:
-        raise ArgumentError("only a full harvest can be proven: leave prove out, or choose mode full")
-    if proving and mode == "auto":
-        mode = "full"
+    mode, proving = _what(config, mode, prove, whole_records=whole_records)
     ports = ports or Ports()
-    discovery = await discover(config, sources, ports=ports)
+    discovery = await discover(config, sources, ports=ports, tolerant=True)
     config = discovery.config
-    chosen = choose(config, sources, resources, ports)
+    chosen = choose(config, discovery.found(sources), resources, ports)
     stop = stop or anyio.Event()
     tally = Tally()
 
@@ -140,12 +132,25 @@ async def run(
                 return found
 
             outcomes = await _supervise(harvest, stop, late, limit, ports.clock)
+    outcomes += tuple(source_failed(error) for error in discovery.failures.values())
     ended_late = late.is_set()
     status = exit_status(outcomes, interrupted=stop.is_set() and not ended_late, late=ended_late)
     if status == 0 and discovery.refused:
         status = HarvesterError.exit_status
     publish(RunFinished(at=ports.clock.now(), exit_status=status, seconds=ports.clock.monotonic() - began))
     return tally.report()
+
+
+def _what(config: Config, mode: str, prove: bool | None, *, whole_records: bool) -> tuple[str, bool]:
+    """The mode to run in, and whether to prove. Raises ArgumentError where the wishes contradict each other."""
+    if mode not in MODES:
+        raise ArgumentError(f"there is no mode {mode!r}; there is {', '.join(MODES)}")
+    if whole_records and mode != "sweep":
+        raise ArgumentError("whole records are compared by sweeps: choose mode sweep")
+    proving = config.prove if prove is None else prove
+    if prove and mode in {"delta", "sweep"}:
+        raise ArgumentError("only a full harvest can be proven: leave prove out, or choose mode full")
+    return "full" if proving and mode == "auto" else mode, proving
 
 
 async def _supervise(
@@ -192,6 +197,11 @@ def exit_status(outcomes: Sequence[Outcome], *, interrupted: bool, late: bool) -
         return 130
     statuses = {_status(outcome) for outcome in outcomes if outcome.verdict != "complete"}
     return statuses.pop() if len(statuses) == 1 else HarvesterError.exit_status
+
+
+def source_failed(error: HarvesterError) -> Outcome:
+    """The outcome of a source of which no resource was begun."""
+    return Outcome(resource="", verdict="failed", reason=str(error), error=error)
 
 
 def _status(outcome: Outcome) -> int:

@@ -212,20 +212,11 @@ class Supervisor:
         self, source: Source, found: Mapping[str, tuple[RunDirectory, ...]], current: CurrentRun | None
     ) -> dict[str, str]:
         """The run of each resource of *source*; *current*: the harvest under way, None: there is none."""
+        fresh = layout.run_name(self._site.clock.now(), {run.name for runs in found.values() for run in runs})
         if current is None:
-            taken = {run.name for runs in found.values() for run in runs}
-            current = CurrentRun(
-                run=layout.run_name(self._site.clock.now(), taken),
-                provider=source.provider.name,
-                mode=Phase.FULL,
-                resources=tuple(found),
-            )
+            current = CurrentRun(run=fresh, provider=source.provider.name, mode=Phase.FULL, resources=tuple(found))
             begin_current(self._site.fs, self._site.out, source.note, current)
-        unfinished = {name: [run.name for run in runs if not run.finished] for name, runs in found.items()}
-        return {
-            name: current.run if _finished_in(current.run, runs) or not unfinished[name] else unfinished[name][-1]
-            for name, runs in found.items()
-        }
+        return {name: _run_of(runs, current.run, fresh) for name, runs in found.items()}
 
     def _check_provider(self, source: Source) -> None:
         """A directory of one provider's records takes no other's under the same name."""
@@ -244,6 +235,18 @@ class Supervisor:
 
 def _finished_in(run: str, runs: Sequence[RunDirectory]) -> bool:
     return any(each.name == run and each.finished for each in runs)
+
+
+def _run_of(runs: Sequence[RunDirectory], current: str, fresh: str) -> str:
+    """What a resource with *runs* goes on with, or begins: its unfinished run, else *current*.
+
+    *fresh* where it has a later run than that, of another harvest: the order of runs says which version counts.
+    """
+    unfinished = [run.name for run in runs if not run.finished]
+    if unfinished and not _finished_in(current, runs):
+        return unfinished[-1]
+    later = any(run.name > current for run in runs)
+    return fresh if later and not _finished_in(current, runs) else current
 
 
 def _is_final(outcome: Outcome) -> bool:
