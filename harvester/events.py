@@ -169,6 +169,7 @@ class RoundResult(Struct, frozen=True, kw_only=True):
     mode: str  # full | delta | sweep; "": it was not begun
     verdict: str  # complete | incomplete | failed | interrupted
     reason: str  # "" when complete
+    changes: int  # records and tombstones that were not held before
     watermark: str | None  # where the next delta starts, the provider's text; None: not moved
 
 

@@ -183,6 +183,7 @@ class Party:
                 mode=outcome.mode,
                 verdict=outcome.verdict,
                 reason=outcome.reason,
+                changes=outcome.changes,
                 watermark=outcome.watermark if outcome.mode != Phase.SWEEP else None,
             )
             for name, outcome in zip(self.names, found, strict=True)

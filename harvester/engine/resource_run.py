@@ -68,6 +68,7 @@ class ResourceRun:
         self._mode = Phase.FULL
         self._watermark: str | None = None
         self._held_in = ""  # the earlier run whose records this one found unchanged
+        self._changes = 0  # records and tombstones that it leaves behind, once it has finished
         self._held: Held | None = None
         self._state: tuple[Run, ...] = ()  # the runs that a sweep is about
         self._whole_records = False
@@ -265,6 +266,7 @@ class ResourceRun:
         held_in = self._past.renew(manifest, self._crew.walks.values()) if site.renews else None
         if held_in is None:
             write_manifest(site.fs, self.directory, manifest)
+            self._changes = manifest.records + manifest.tombstones
         else:
             self._held_in = held_in
 
@@ -293,6 +295,7 @@ class ResourceRun:
             mode=self._mode,
             watermark=self._watermark,
             held_in=self._held_in,
+            changes=self._changes,
         )
 
     def _report_finished(self, manifest: Manifest) -> Outcome:

@@ -47,4 +47,5 @@ class Outcome:
     error: HarvesterError | None = None
     mode: str = ""  # what was done: full | delta | sweep; "": nothing was begun
     watermark: str | None = None  # where the next delta starts, if this run has finished; the provider's text
+    changes: int = 0  # records and tombstones it left on disk that earlier runs do not hold
     held_in: str = ""  # the earlier run that holds its records, where this one found them unchanged; "": its own

@@ -58,7 +58,7 @@ _FIGURES = (
     ("rounds_total", "counter", "Rounds that ended.", "rounds"),
     ("changed_rounds_total", "counter", "Rounds that brought records.", "changed"),
     ("requests_total", "counter", "Requests of all rounds.", "requests"),
-    ("records_total", "counter", "Records taken by all rounds.", "records"),
+    ("changes_total", "counter", "Records and tombstones that were new.", "changes"),
 )
 
 

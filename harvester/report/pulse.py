@@ -43,12 +43,13 @@ class ResourceHealth(Struct, frozen=True, kw_only=True):
     watermark: str | None  # where the next delta starts, the provider's text; None: it has no such question, or none
     lag: float | None  # of the watermark behind now; None: it cannot be told
     under_way: str  # mode of the round that runs now; "": none does
+    taken: int  # records that the round which runs now has taken
     next_round: datetime | None  # None: one runs now, or there will be none
     failures: int  # rounds in a row that were not whole
     rounds: int  # that ended in this process
     requests: int  # of all its rounds in this process
-    records: int  # taken by them
-    changed: int  # rounds that brought records
+    changes: int  # records and tombstones that were new in them
+    changed: int  # rounds that brought any
 
 
 class SourceHealth(Struct, frozen=True, kw_only=True):
@@ -92,8 +93,8 @@ class _Resource:
     failures: int = 0
     rounds: int = 0
     requests: int = 0
-    records: int = 0
-    brought: int = 0  # by the round that runs now
+    records: int = 0  # taken by the round that runs now
+    changes: int = 0
     changed: int = 0
 
 
@@ -140,7 +141,7 @@ class Pulse:
                     found.requests += 1
             case PageFetched():
                 if resource := self._resource(event.source, event.resource):
-                    resource.brought += event.records
+                    resource.records += event.records
             case Waiting():
                 if found := self._sources.get(event.source):
                     found.paused_until = self._clock.monotonic() + event.seconds
@@ -151,7 +152,7 @@ class Pulse:
             case RoundStarted():
                 for name in event.resources:
                     if resource := self._resource(event.source, name):
-                        resource.under_way, resource.next_at, resource.brought = event.mode, None, 0
+                        resource.under_way, resource.next_at, resource.records = event.mode, None, 0
             case ResourceStarted():
                 if resource := self._resource(event.source, event.resource):
                     resource.under_way = event.mode
@@ -176,8 +177,8 @@ class Pulse:
         resource.next_at = None if event.next_in is None else now + event.next_in
         resource.failures = event.failures
         resource.rounds += 1
-        resource.records += resource.brought
-        resource.changed += resource.brought > 0
+        resource.changes += result.changes
+        resource.changed += result.changes > 0
         resource.mode = result.mode or resource.mode
         resource.verdict, resource.reason = result.verdict, result.reason
         if result.verdict == COMPLETE:
@@ -188,7 +189,7 @@ class Pulse:
 
     def health(self) -> Health:
         """What is known now."""
-        sources = tuple(self._source_health(name, source) for name, source in self._sources.items())
+        sources = tuple(self._source_health(name, source) for name, source in tuple(self._sources.items()))
         current = bool(sources) and all(source.current for source in sources)
         return Health(
             status="current" if current else "stale",
@@ -201,7 +202,7 @@ class Pulse:
         now = self._clock.monotonic()
         paused = source.paused_until > now
         resources = tuple(
-            self._resource_health(name, each, resource, source) for each, resource in source.resources.items()
+            self._resource_health(name, each, resource, source) for each, resource in tuple(source.resources.items())
         )
         return SourceHealth(
             source=name,
@@ -234,7 +235,8 @@ class Pulse:
             failures=found.failures,
             rounds=found.rounds,
             requests=found.requests,
-            records=found.records,
+            taken=found.records if found.under_way else 0,
+            changes=found.changes,
             changed=found.changed,
         )
 
