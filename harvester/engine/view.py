@@ -31,6 +31,8 @@ from harvester.store.layout import ShardKind, data_kind
 from harvester.store.lines import read_lines
 from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.runs import RunDirectory
+from harvester.store.sealed import read_sealed
+from harvester.store.shardfile import ShardEntry
 
 _FILES = 64  # that keys are spread over
 _BUFFER = 1 << 16  # bytes of each file that wait in memory
@@ -51,9 +53,13 @@ class _Shard:
 
     run: int
     path: PurePath
-    rows: int
+    entry: ShardEntry
     walk: Walk
     tombstones: bool
+
+    @property
+    def rows(self) -> int:
+        return self.entry.rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +158,7 @@ class CurrentState:
         scope = () if shard.walk.value is None else (shard.walk.value,)
         kind = _TOMBSTONE if shard.tombstones else _RECORD
         place = -1
-        for place, line in enumerate(read_lines(self._fs, shard.path)):
+        for place, line in enumerate(read_sealed(self._fs, shard.path.parent, shard.entry)):
             if place >= shard.rows:
                 break
             if read is None:
@@ -226,7 +232,7 @@ def _shards_of(fs: Fs, number: int, run: RunDirectory, manifest: Manifest) -> It
         shard = _Shard(
             run=number,
             path=run.path / entry.path,
-            rows=entry.rows,
+            entry=entry,
             walk=walk,
             tombstones=kind == ShardKind.DELETED,
         )

@@ -32,6 +32,7 @@ from harvester.store.layout import (
 )
 from harvester.store.lines import Hashed, blocks_of
 from harvester.store.manifest import Manifest, stray_files
+from harvester.store.sealed import check_sealed
 from harvester.store.shardfile import ShardEntry, ShardFile
 
 _SMALL = 0.75  # of the target: a shard that is larger is left as it is
@@ -199,11 +200,7 @@ def _copy(fs: Fs, path: PurePath, entry: ShardEntry, shard: ShardFile, on_bytes:
             shard.write([block], block.count(b"\n"), entry.first_ts, entry.last_ts)
             rows += block.count(b"\n")
             last = block[-1:]
-    if (hashed.size, hashed.hash.hexdigest(), rows, last) != (entry.bytes, entry.sha256, entry.rows, b"\n"):
-        raise StorageError(
-            f"{path}: has other content than when it was sealed. Nothing of its run was changed. "
-            "Restore it from a copy, or remove its run directory and harvest again."
-        )
+        check_sealed(path, entry, hashed, rows if last == b"\n" else -1)
 
 
 def mend(fs: Fs, run_dir: PurePath, manifest: Manifest) -> Manifest:
