@@ -76,6 +76,7 @@ class Provider:
     pagers: Mapping[str, Pager]
     full: str  # default pager of full walks
     look_back: frozenset[str] = frozenset()  # pagers that go back in time from ``walk.until``
+    look_back_changes: frozenset[str] = frozenset()  # resources of these of which a delta looks back to its watermark
     cuts: Mapping[str, Cut] = field(default_factory=dict)  # pagers whose walks may be cut into parts
     envelope: Envelope
     judge: Judge

@@ -98,5 +98,5 @@ def _name(walk: Walk, key: tuple[str, ...]) -> bytes:
 
 
 def is_changes_only(walk: Walk) -> bool:
-    """Whether *walk* reads a whole set for a delta."""
-    return walk.phase is Phase.DELTA and walk.since is None
+    """Whether *walk* reads a whole set for a delta, or all of a span of time that lies before its end."""
+    return walk.phase is Phase.DELTA and (walk.since is None or walk.until is not None)

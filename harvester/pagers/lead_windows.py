@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harvester.errors import ArgumentError, PageTooLarge
-from harvester.model import Head, Page, PageRequest, Walk
+from harvester.model import Head, Page, PageRequest, Phase, Walk
 from harvester.pagers.paged_form import Progress, following_link, own_query, path_of, read_again, with_query
 
 _TEXT = "%Y-%m-%d %H:%M:%S"
@@ -27,6 +27,7 @@ class _Window(Struct, frozen=True):
     seconds: int
     floor: str  # the horizon: nothing before it is asked for
     progress: Progress = Progress()  # inside the window, where the server pages it
+    date: str = ""  # which date of a record has to lie in it; "": the method's own choice
 
 
 class LeadWindowPager:
@@ -37,8 +38,15 @@ class LeadWindowPager:
     more than the server gives in one answer is asked for by halves; windows grow again where leads are few.
 
     Needs ``walk.until``, text ``YYYY-MM-DD hh:mm:ss`` in UTC. ``walk.horizon`` is in seconds before it, default
-    365 days. Source: IDX Broker contract, section 4.
+    365 days. A delta goes back as far as its ``since``, over each date that a change may have moved, one after another.
+    Source: IDX Broker contract, sections 4 and 8.
+
+    Args:
+        dates: by resource, what ``dateType`` may be.
     """
+
+    def __init__(self, *, dates: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        self._dates = dates or {}
 
     def first(self, walk: Walk) -> PageRequest:
         """Raises ``ArgumentError`` when the walk has no readable end."""
@@ -50,9 +58,7 @@ class LeadWindowPager:
                 f"not {walk.until!r}."
             ) from error
         floor = until - timedelta(seconds=math.ceil(walk.horizon or _HORIZON))
-        return _ask(
-            walk, _Window(end=walk.until or "", seconds=_span(until, floor, _LONGEST), floor=f"{floor:{_TEXT}}")
-        )
+        return _ask(walk, _newest(until, floor, self._dates_of(walk)[0]))
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
         """Raises ``PageTooLarge`` when the answer is as long as answers can be, which hides what was cut off."""
@@ -69,8 +75,19 @@ class LeadWindowPager:
             )
         if read_again(walk, page, progress):
             return (_ask(walk, _replace(window, Progress(round=progress.round + 1))),)
-        older = _older(window, grow=cap is None or 4 * progress.offset <= cap)
+        older = _older(window, grow=cap is None or 4 * progress.offset <= cap) or self._next_date(walk, window)
         return () if older is None else (_ask(walk, older),)
+
+    def _next_date(self, walk: Walk, window: _Window) -> _Window | None:
+        """The newest window over the date behind that of *window*; None: it was the last one."""
+        dates = self._dates_of(walk)
+        behind = dates[dates.index(window.date) + 1 :]
+        return _newest(_instant(walk.until or ""), _instant(window.floor), behind[0]) if behind else None
+
+    def _dates_of(self, walk: Walk) -> tuple[str, ...]:
+        """All that there is lies in the windows over any one date; what changed, over that which the change moved."""
+        is_delta = walk.phase is Phase.DELTA and walk.since is not None
+        return self._dates.get(walk.resource.name, ("",)) if is_delta else ("",)
 
     def with_size(self, walk: Walk, request: PageRequest, size: int | None) -> PageRequest:
         """The same end with half the length, whatever *size*: the API cannot be asked for a number of leads."""
@@ -78,10 +95,14 @@ class LeadWindowPager:
         shorter = max(_SHORTEST, math.ceil(window.seconds / 2))
         if shorter >= window.seconds:
             return request
-        return _ask(walk, _Window(end=window.end, seconds=shorter, floor=window.floor))
+        return _ask(walk, structs.replace(window, seconds=shorter, progress=Progress()))
 
     def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
         return None
+
+
+def _newest(until: datetime, floor: datetime, date: str) -> _Window:
+    return _Window(end=f"{until:{_TEXT}}", seconds=_span(until, floor, _LONGEST), floor=f"{floor:{_TEXT}}", date=date)
 
 
 def _older(window: _Window, *, grow: bool) -> _Window | None:
@@ -92,7 +113,7 @@ def _older(window: _Window, *, grow: bool) -> _Window | None:
         return None
     end = start + timedelta(seconds=_OVERLAP)
     seconds = _span(end, floor, min(_LONGEST, 2 * window.seconds if grow else window.seconds))
-    return _Window(end=f"{end:{_TEXT}}", seconds=seconds, floor=window.floor)
+    return structs.replace(window, end=f"{end:{_TEXT}}", seconds=seconds, progress=Progress())
 
 
 def _span(end: datetime, floor: datetime, longest: int) -> int:
@@ -104,7 +125,8 @@ def _query(walk: Walk, window: _Window) -> str:
     hours = math.ceil(window.seconds * 10_000 / 3600) / 10_000
     interval = f"{hours:.4f}".rstrip("0").rstrip(".")
     place = f"interval={interval}&startDatetime={window.end.replace(' ', '+')}"
-    return "&".join(part for part in (place, own_query(walk)) if part)
+    date = f"dateType={window.date}" if window.date else ""
+    return "&".join(part for part in (place, date, own_query(walk)) if part)
 
 
 def _ask(walk: Walk, window: _Window) -> PageRequest:
@@ -112,7 +134,7 @@ def _ask(walk: Walk, window: _Window) -> PageRequest:
 
 
 def _replace(window: _Window, progress: Progress) -> _Window:
-    return _Window(end=window.end, seconds=window.seconds, floor=window.floor, progress=progress)
+    return structs.replace(window, progress=progress)
 
 
 def _instant(text: str) -> datetime:

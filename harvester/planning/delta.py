@@ -15,6 +15,8 @@ from harvester.planning.closing import read_instant, since_text
 from harvester.provider import Provider
 from harvester.store.manifest import Manifest, WalkEvidence
 
+_SHORTEST = 60.0  # seconds; no provider takes a shorter window
+
 
 class Standing(Struct, frozen=True, kw_only=True):
     """Where a replica of one resource stands after its finished runs."""
@@ -60,6 +62,8 @@ def _delta_walk(provider: Provider, full: Walk, standing: Standing) -> Walk:
     if full.value not in standing.watermarks:
         return full
     name = f"n{full.id[1:]}"  # what is new; c, d and e are rounds of the closing delta
+    if full.resource.name in provider.look_back_changes and full.pager in provider.look_back:
+        return _looking_back(provider, full, name, standing.watermarks[full.value])
     if provider.closing is None or full.resource.modified is None:
         reason = "the whole again, of which only changes are written: the provider cannot be asked for them"
         return structs.replace(full, id=name, phase=Phase.DELTA, reason=reason)
@@ -77,6 +81,22 @@ def _delta_walk(provider: Provider, full: Walk, standing: Standing) -> Walk:
         filter=full.filter,
         expand=full.expand,
         headers=full.headers,
+        reason=f"what changed since {since}: the last success, less the provider's overlap",
+    )
+
+
+def _looking_back(provider: Provider, full: Walk, name: str, watermark: str | None) -> Walk:
+    """*full* back to *watermark*, less the overlap; None: as far as ever."""
+    since = since_text(watermark, provider.overlap, provider.timestamps)
+    begin, until = read_instant(since), read_instant(full.until or "")
+    if watermark is None or begin is None or until is None:
+        return structs.replace(full, id=name, phase=Phase.DELTA, reason="as far back as ever: no watermark is known")
+    return structs.replace(
+        full,
+        id=name,
+        phase=Phase.DELTA,
+        since=since,
+        horizon=max(_SHORTEST, (until - begin).total_seconds()),  # this machine's clock may have been set back
         reason=f"what changed since {since}: the last success, less the provider's overlap",
     )
 
@@ -99,7 +119,9 @@ def _moved(walks: Sequence[WalkEvidence]) -> dict[str | None, str | None]:
     moved: dict[str | None, str | None] = {}
     for walk in walks:
         if walk.phase == Phase.DELTA and walk.anchor is not None and read_instant(walk.anchor) is not None:
-            moved[walk.value] = _earlier(moved.get(walk.value, walk.anchor), walk.anchor)
+            # One that looks back from this machine's clock has seen nothing behind it, whatever the server's is.
+            anchor = walk.anchor if walk.until is None else _earlier(walk.anchor, walk.until)
+            moved[walk.value] = _earlier(moved.get(walk.value, anchor), anchor)
     return moved
 
 

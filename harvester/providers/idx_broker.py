@@ -102,6 +102,15 @@ RESOURCES = (
 _LISTINGS = ("clients/featured", "clients/soldpending", "clients/supplemental")
 _OFF_MARKET = "clients/offmarket"  # newer than 1.0.4: asked for where that is in use
 _AGGREGATES = ("partners/aggregatedfeatured", "partners/aggregatedsoldpending", "partners/aggregatedsupplemental")
+_LEAD_DATES = ("subscribeDate", "lastEdited", "lastLoginDate", "lastPropertyUpdateDate", "lastActivityDate")
+# What may have moved when something changed (section 8): a lead may change without ``lastEdited``.
+_DATES = {
+    **dict.fromkeys(("leads/lead", "partners/aggregatedleads"), _LEAD_DATES),
+    **dict.fromkeys(("leads/property", "partners/aggregatedproperties"), ("created", "lastEdited")),
+    "partners/aggregatedsearches": ("created", "lastEdited"),
+    "leads/note": ("created", "lastAltered"),
+    **dict.fromkeys(("leads/leadtraffic", "partners/aggregatedleadtraffic"), ("",)),  # visits do not change
+}
 _SIZED = frozenset(
     {
         *("clients/featured", "clients/soldpending", "clients/offmarket", "clients/supplemental"),
@@ -136,12 +145,14 @@ def declare(*, api_version: str = API_VERSION, ancillary: bool = False) -> Provi
         base_url="https://api.idxbroker.com",
         auth=ApiKey(headers={"accesskey": "access_key", "ancillarykey": "ancillary_key?"}),
         resources=RESOURCES,
-        pagers={"snapshot": SnapshotPager(sized=_SIZED), "windows": LeadWindowPager()},
+        pagers={"snapshot": SnapshotPager(sized=_SIZED), "windows": LeadWindowPager(dates=_DATES)},
         full="snapshot",
         listing=KeyListing(
             times=False, whole=True, elsewhere=_elsewhere(api_version)
         ),  # section 8: a snapshot is the set
         look_back=frozenset({"windows"}),
+        look_back_changes=frozenset(_DATES),
+        overlap=3600.0,  # section 8
         envelope=IdxEnvelope(whole=_WHOLE, withheld=_WITHHELD),
         judge=judge_for(api_version),
         signals=signals_in("idx_broker"),

@@ -85,10 +85,13 @@ class Account:
 
     # -------------------------------------------------------------- changing
 
-    def mutate(self, count: int, now: datetime) -> None:
-        """Change *count* rows: 40 % inserts, 50 % updates, 10 % deletes; a deleted listing shows up as sold."""
+    def mutate(self, count: int, now: datetime, *, leads: float = 0.1) -> None:
+        """Change *count* rows: 40 % inserts, 50 % updates, 10 % deletes; a deleted listing shows up as sold.
+
+        *leads*: the share of them that are leads.
+        """
         for _ in range(count):
-            on_leads = self._random.random() < 0.1
+            on_leads = self._random.random() < leads
             choice = self._random.random()
             if choice < 0.4:
                 if on_leads:

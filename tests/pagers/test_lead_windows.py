@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from harvester.errors import ArgumentError, OrderViolated, PageTooLarge, ProtocolError
-from harvester.model import Page, PageRequest, PerValue, Resource, Walk
+from harvester.model import Page, PageRequest, PerValue, Phase, Resource, Walk
 from harvester.pagers.lead_windows import LeadWindowPager
 
 LEADS = Resource(name="leads/lead", key=("id",), page_size=500)
@@ -229,3 +229,51 @@ def test_duplicates_of_the_shared_second_are_left_to_their_keys() -> None:
     request = pager.first(walk)
     heads: Sequence[object] = ()
     assert pager.fresh(walk, request, make_page(request, 3), heads) is None  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ changes only
+
+
+DATES = ("subscribeDate", "lastEdited", "lastActivityDate")
+
+
+def changes_since(hours: float, **settings: object) -> list[PageRequest]:
+    """What a delta asks for, when its watermark lies so far back."""
+    pager = LeadWindowPager(dates={"leads/lead": DATES})
+    walk = make_walk(phase=Phase.DELTA, since="2026-03-01 00:00:00", horizon=hours * 3600, **settings)
+    asked, todo = [], [pager.first(walk)]
+    while todo:
+        asked.append(todo.pop())
+        todo.extend(pager.follow(walk, make_page(asked[-1]), ()))
+    return asked
+
+
+def test_a_delta_asks_for_one_window_over_each_date_that_a_change_may_move() -> None:
+    """IDX Broker contract, section 8: a lead may change without lastEdited."""
+    assert [request.url for request in changes_since(7.5)] == [
+        f"leads/lead?interval=7.5&startDatetime=2026-03-01+12:00:00&dateType={date}" for date in DATES
+    ]
+
+
+def test_a_delta_after_three_weeks_tiles_them_over_each_date() -> None:
+    asked = changes_since(3 * WEEK)
+    for date in DATES:
+        spans = [span_of(request) for request in asked if f"dateType={date}" in request.url]
+        assert spans[0][1] - spans[-1][0] >= timedelta(hours=3 * WEEK)
+        assert all(earlier[1] > later[0] for later, earlier in pairwise(spans))
+        assert all(end - begin <= timedelta(hours=WEEK, seconds=1) for begin, end in spans)
+    assert len(asked) == 4 * len(DATES)
+
+
+def test_halves_of_a_window_keep_its_date() -> None:
+    """Status 413 says that a window holds too much (IDX Broker contract, section 2)."""
+    pager = LeadWindowPager(dates={"leads/lead": DATES})
+    walk = make_walk(phase=Phase.DELTA, since="2026-03-01 00:00:00", horizon=WEEK * 3600)
+    second = pager.follow(walk, make_page(pager.first(walk)), ())[0]
+    assert pager.with_size(walk, second, None).url.endswith("&dateType=lastEdited")
+    assert "interval=84&" in pager.with_size(walk, second, None).url
+
+
+def test_a_full_walk_goes_by_one_date_only() -> None:
+    pager = LeadWindowPager(dates={"leads/lead": DATES})
+    assert "dateType" not in pager.first(make_walk(horizon=3600.0)).url

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 
 from harvester.model import Phase, Walk
 from harvester.planning.closing import read_instant
@@ -208,3 +209,35 @@ def test_an_unreadable_watermark_never_moves_anything_on() -> None:
     standing = standing_of(runs)
     assert standing is not None
     assert read_instant(standing.watermarks[None] or "") == datetime(2026, 1, 1, 10, tzinfo=UTC)
+
+
+# ------------------------------------------------------------------ looking back
+
+
+def lead_run(name: str, phase: Phase, anchor: str, until: str) -> Manifest:
+    walk = structs.replace(evidence("w00" if phase is Phase.FULL else "n00", anchor), until=until)
+    return run(name, walk, mode=phase)
+
+
+def test_a_delta_of_leads_looks_back_to_the_last_success_less_an_hour() -> None:
+    """IDX Broker contract, section 8."""
+    full = lead_run("1", Phase.FULL, "2026-02-27T12:00:00Z", "2026-02-27 12:00:00")
+    (walk,) = delta_walks(load("idx_broker"), [full], [walk_of("idx_broker", "leads/lead")]) or ()
+    assert (walk.pager, walk.phase, walk.since) == ("windows", Phase.DELTA, "2026-02-27 11:00:00")
+    assert walk.horizon == 49 * 3600
+    assert walk.until == "2026-03-01 12:00:00"
+
+
+def test_a_slow_clock_does_not_leave_a_gap_behind_the_last_look_back() -> None:
+    """FAULTS T06, C01: what lies behind this machine's now was not asked for, whatever the server's time was."""
+    full = lead_run("1", Phase.FULL, "2026-02-27T12:00:00Z", "2026-02-27 12:00:00")
+    slow = lead_run("2", Phase.DELTA, "2026-02-28T12:00:00Z", "2026-02-28 09:00:00")
+    (walk,) = delta_walks(load("idx_broker"), [full, slow], [walk_of("idx_broker", "leads/lead")]) or ()
+    assert walk.since == "2026-02-28 08:00:00"
+
+
+def test_a_clock_that_was_set_back_still_asks_for_a_window() -> None:
+    """FAULTS C01."""
+    full = lead_run("1", Phase.FULL, "2026-03-05T12:00:00Z", "2026-03-05 12:00:00")
+    (walk,) = delta_walks(load("idx_broker"), [full], [walk_of("idx_broker", "leads/lead")]) or ()
+    assert walk.horizon == 60.0

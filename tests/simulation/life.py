@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import cast
 
 from harvester.events import Event, PageFetched
@@ -101,6 +102,7 @@ class Life(Changes):
     def _change_account(self, simulator: IdxBroker) -> None:
         """IDX Broker keeps rows in lists. Who sells a listing moves it to another one; here some vanish altogether."""
         chance = self._world.data
+        leads = "leads/lead" in self.resources
         lists = {name: cast("list[Entry]", simulator.account.rows(name)) for name in self.resources}
         name = chance.choice([name for name, rows in lists.items() if len(rows) > 1])
         match chance.choices(("some", "tie", "silent", "again"), self._weights)[0]:
@@ -108,12 +110,16 @@ class Life(Changes):
                 entry = lists[name].pop(chance.randrange(len(lists[name])))
                 self._withdrawn.append((name, entry))
             case "silent":
-                chance.choice(lists[name]).put("listingPrice", self._mark())
+                entry = chance.choice(lists[name])
+                entry.put("phone" if leads else "listingPrice", self._mark())
+                self.silent.add((name, self._subject.key(name, entry.body())))
             case "again" if self._withdrawn:
                 name, entry = self._withdrawn.pop(chance.randrange(len(self._withdrawn)))
                 lists[name].append(entry)
             case _:
-                self._world.sandbox.mutate(chance.randint(1, 4), "idx_broker")
+                late = timedelta(seconds=chance.uniform(0, self._late) if chance.random() < 0.5 else 0.0)
+                now = self._world.sandbox.clock.now() - late
+                simulator.account.mutate(chance.randint(1, 4), now, leads=1.0 if leads else 0.1)
 
     # -------------------------------------------------------------- small things
 

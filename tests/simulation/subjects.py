@@ -70,3 +70,11 @@ SUBJECTS = (
     ),
 )
 """Every provider."""
+
+LEADS = Subject(
+    provider="idx_broker",
+    resources=("leads/lead",),
+    options={"lead_days": 5.0},
+    settings={"lead_horizon": 30 * 86_400.0},
+)
+"""IDX Broker's leads: a deleted one is not told from one that is older than the horizon, and stays."""
