@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 from harvester.data_model import DataModel
 from harvester.events import Event
-from harvester.model import Head, Page, PageRequest, RateSignal, Request, Response, Verdict, Walk
+from harvester.model import Ending, Head, Page, PageRequest, RateSignal, Request, Response, Verdict, Walk
 
 # ------------------------------------------------------------------ ports to the outside
 
@@ -180,6 +180,22 @@ class Pager(Protocol):
         ...
 
 
+@runtime_checkable
+class LinkedPager(Pager, Protocol):
+    """A pager that is led from page to page by the server, so that its walks end where nothing leads on.
+
+    That a link is missing proves nothing: it may have been left out (FAULTS P06).
+    """
+
+    def ending(self, walk: Walk, page: Page) -> Ending:
+        """What *page* shows of the end of *walk*. It is the last one that came, or ``OPEN`` is the answer."""
+        ...
+
+    def how_many(self, walk: Walk) -> PageRequest:
+        """Asks only how many records there are for *walk*, within its bounds and by its filter."""
+        ...
+
+
 class Grid(Protocol):
     """Which stretches of an ordered set one page can hold."""
 
@@ -197,6 +213,10 @@ class Grid(Protocol):
         Returns:
             One to *most* pages; the first begins at *start* or a little before.
         """
+        ...
+
+    def begin(self, start: int, size: int) -> int | None:
+        """The most records, up to *size*, of a page that begins exactly at *start*; None: no page begins there."""
         ...
 
 

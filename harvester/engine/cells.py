@@ -17,6 +17,7 @@ class Kind(Enum):
     FILL = "fill"  # what a shorter page left out
     MEND = "mend"  # a seam that did not meet
     END = "end"  # reads on from all there is, or shows that it is all
+    TEST = "test"  # shows that the server sends what it is asked for
 
 
 class Cell(Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections import deque
 from harvester.engine.cells import LEAST_SIZE, Cell
 
 _QUIET = 20  # pages that meet before the overlap becomes smaller again
-_SAME = 4  # pages of one length, shorter than asked for: the server's cap
+_SAME = 2  # pages of one length, shorter than asked for: the server's cap
 _RECENT = 6  # pages whose length tells what the server sends
 
 
@@ -27,7 +27,7 @@ class Lengths:
         self._recent: deque[int] = deque(maxlen=_RECENT)
         self._quiet = 0
         self.size = max(LEAST_SIZE, size)  # to ask for
-        self.filled = False  # a page as large as asked for has come
+        self.whole = 0  # records of the largest page that came as it was asked for
         self.overlap = self._least()
 
     @property
@@ -43,13 +43,19 @@ class Lengths:
         return cell.start + min(cell.size, self.length)
 
     @property
-    def fills(self) -> bool:
-        """Pages are as long as they can be, so that a shorter one means something."""
-        return self.filled or (len(self._recent) >= _SAME and len(set(self._recent)) == 1)
+    def to_test(self) -> int | None:
+        """A size to ask for in order to see whether pages of it come whole; None: the pages so far tell.
+
+        A server that caps pages without a word sends pages of one length; one that cuts them does not send those
+        whole either.
+        """
+        even = len(self._recent) >= _SAME and len(set(self._recent)) == 1
+        return self.length if even and self.whole < self.length else None
 
     def came(self, cell: Cell, rows: int) -> None:
         """An answer of *rows* records to *cell*."""
-        self.filled = self.filled or rows >= cell.size >= self.size
+        if rows >= cell.size:
+            self.whole = max(self.whole, rows)
 
     def hear(self, rows: int) -> None:
         """A page that is not the last has so many."""

@@ -31,8 +31,10 @@ from harvester.errors import SeamBroken
 
 _MOST_STRAYS = 3  # answers to other requests, one after another
 _MOST_PROBES = 14  # of the end
-_ELSEWHERE = 24  # records by which a page about the end may begin earlier
+_ELSEWHERE = 24  # records by which a page about the end may begin earlier, where none begins just there
 _MOST_IDLE = 32  # answers one after another that prove nothing new
+_TEST = 16  # records of a page that shows whether pages come whole
+_MOST_CUTS = 2  # of such pages that did not
 _WINDOW = 2  # times the lanes: pages that may be read beyond what is proved
 _SPECULATION = 10  # without a total: one page more is asked for in advance for so many that came
 _SURE = 20  # pages before that
@@ -69,7 +71,7 @@ class Cover:
         self._wall: int | None = None  # nothing came from there on
         self._collation = Collation()
         self._signatures: dict[tuple[Key, Key], int] = {}
-        self._answers = self._strays = self._idle = self._blanks = self._misplaced = 0
+        self._answers = self._strays = self._idle = self._blanks = self._misplaced = self._cuts = 0
         self._tail = Tail(doubt=reached is not None and reached.doubt)
         self.pages = 0  # with records
         self.seams = 0  # pages that met
@@ -176,6 +178,9 @@ class Cover:
 
     def _next_on(self) -> Cell:
         cell = self._front.next(self._told)
+        test = self._lengths.to_test
+        if test is not None and self._grid.exact and test < cell.size:
+            cell = replace(cell, size=test)
         return replace(cell, counted=self._counts(cell.start))
 
     def _end_cell(self) -> Cell:
@@ -189,15 +194,38 @@ class Cover:
         self.extra += 1
         if tail.probes > _MOST_PROBES:
             raise SeamBroken("the end of the set keeps moving: its last records never come twice in the same way")
-        width = tail.width(lengths.overlap, last.end, max(lengths.overlap, lengths.length - 1))
+        test = min(_TEST, last.end - 1)
+        believed = lengths.whole
+        if lengths.whole < test:
+            if tail.vain > 1 or (tail.claimed and self._told == last.end):
+                return Cell(0, test, Kind.TEST)
+            believed = lengths.size
+        width = tail.width(
+            lengths.overlap,
+            last.end,
+            max(lengths.overlap, lengths.length - 1),
+            lambda width: width < max(1, believed) and self._may_begin(last.end - width, width),
+        )
         if last.resumed:
             width = max(width, lengths.length // 2)
-        for earlier in range(_ELSEWHERE):
-            start = max(0, last.end - width - earlier)
-            cell = self._cell(Kind.END, start, start + lengths.size)
-            if cell.start == 0 or tail.is_new(last.end - cell.start):
-                break  # not every grid has a page that begins just there
+        cell = self._last_cell(max(0, last.end - width), last.end)
         self._front.set(max(self._front.rank, cell.start + lengths.length))
+        return cell
+
+    def _may_begin(self, start: int, width: int) -> bool:
+        """Whether there is a page that begins at *start* and has room for more than *width* records."""
+        return (self._grid.begin(start, self._lengths.size) or 0) > width
+
+    def _last_cell(self, start: int, end: int) -> Cell:
+        """A page about the *end*, from *start* on, or from a little before where none begins just there."""
+        size = self._grid.begin(start, self._lengths.size)
+        if size is not None and size > end - start:
+            return Cell(start, size, Kind.END, counted=self._counts(start))
+        for earlier in range(_ELSEWHERE):
+            place = max(0, start - earlier)
+            cell = self._cell(Kind.END, place, place + self._lengths.size)
+            if cell.start == 0 or self._tail.is_new(end - cell.start):
+                break
         return cell
 
     # -------------------------------------------------------------- what came
@@ -233,7 +261,7 @@ class Cover:
                 raise SeamBroken("the server answers with other pages than the ones it is asked for")
             return False
         self._strays = 0
-        self.pages += 1
+        self.pages += cell.kind is not Kind.TEST
         self._lengths.came(cell, rows)
         if self.pages == 1 and not self._grid.exact and rows < cell.size:
             self._shrink(rows)
@@ -306,7 +334,10 @@ class Cover:
             self._merge(met, mine)
         if self._spans[-1].end > self._front.rank:
             self._front.set(self._spans[-1].end)
-        self._hear_claim(cell, page, rows, count)
+        if not met and cell.kind is Kind.END and self._spans[-1].right is not page:
+            self._tail.astray(self._lengths.overlap, self._lengths.length // 2)
+        else:
+            self._hear_claim(cell, page, rows, count)
 
     def _stand_alone(self, cell: Cell, mine: Span) -> None:
         before = [span for span in self._spans if span.start <= mine.start and not span.right.is_digest]
@@ -348,22 +379,27 @@ class Cover:
     def _hear_claim(self, cell: Cell, page: PageKeys, rows: int, count: int | None) -> None:
         """What a page at the end of everything says about it."""
         last, tail, here = self._spans[-1], self._tail, page.keys[-1]
+        if cell.kind is Kind.TEST:
+            self._cuts += rows < cell.size and not last.right.ends_at(here)
+            if self._cuts >= _MOST_CUTS:
+                raise SeamBroken("the server sends fewer records than it has, so that no page shows where the set ends")
+            return
         if last.right is page and tail.last is not None and tail.last != here:
             self._refute(cell, page)
-        usual, fills = self._lengths.usual(cell), self._lengths.fills
+        usual, sound = self._lengths.usual(cell), rows < self._lengths.whole
         nothing_new = last.right is not page and rows <= self._lengths.overlap and rows < cell.size
         promised = self.pages == 1 and self._told is not None and rows < self._told
         if last.right.ends_at(here) and (rows < usual or nothing_new) and not promised:
             if self._told is not None and cell.start + rows < self._told:
                 tail.doubt = True  # the provider says that there are more
-            agrees = count is not None and not self._liar and fills and count == cell.start + rows
-            tail.claim(here, rows, cell.start + rows, agrees=agrees, cuts=not fills)
+            agrees = count is not None and not self._liar and count == cell.start + rows
+            tail.claim(here, rows, cell.start + rows, agrees=agrees, sound=sound)
         elif rows < usual and cell.kind is Kind.END and last.right.holds(here):
             # Cut, or what was the last record has gone: then this is the end as it is now.
-            tail.claim(here, rows, cell.start + rows, agrees=False, cuts=not fills)
+            tail.claim(here, rows, cell.start + rows, agrees=False, sound=sound)
             tail.narrow(rows)
-        elif cell.kind in (Kind.ON, Kind.END):
-            self._hear_length(rows)
+        elif cell.kind in (Kind.ON, Kind.END) and (rows < cell.size or cell.size >= self._lengths.length):
+            self._hear_length(rows)  # a small page that came as it was asked for tells nothing
 
     def _refute(self, cell: Cell, page: PageKeys) -> None:
         """*page* goes on behind a record that was claimed to be the last."""

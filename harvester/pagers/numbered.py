@@ -39,6 +39,9 @@ class Numbered:
                 break
         return ways[0][1]
 
+    def begin(self, start: int, size: int) -> int | None:
+        return next((each for each in range(size, 0, -1) if not start % each), None)
+
 
 def _around(start: int, stop: int, size: int) -> tuple[int, int] | None:
     """The smallest page that holds all records from *start* to *stop*; None: no page does."""

@@ -33,6 +33,9 @@ class AnyOffset:
             laid.append((place, size if stop is None else min(size, max(1, stop - place))))
         return laid
 
+    def begin(self, start: int, size: int) -> int | None:
+        return size
+
 
 @dataclass(frozen=True, kw_only=True)
 class SkipPager:
