@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from harvester.api.harvest import run
     from harvester.api.session import Session
     from harvester.api.session import open_session as open  # noqa: A004 - the public name is harvester.open
+    from harvester.api.sync import SyncReport, sync
     from harvester.config.schema import BudgetConfig, Config, ResourceConfig, SourceConfig
     from harvester.config.secrets import Secret
     from harvester.engine.stream import DeliveredPage, PageStream
     from harvester.errors import HarvesterError
+    from harvester.report.pulse import Health
     from harvester.report.tally import Report
 
 __all__ = [
@@ -21,16 +23,19 @@ __all__ = [
     "Config",
     "DeliveredPage",
     "HarvesterError",
+    "Health",
     "PageStream",
     "Report",
     "ResourceConfig",
     "Secret",
     "Session",
     "SourceConfig",
+    "SyncReport",
     "load_config",
     "open",
     "parse_config",
     "run",
+    "sync",
 ]
 
 # Each is loaded when it is first used: a command that harvests nothing does not load the client, and ``import
@@ -40,16 +45,19 @@ _HOMES = {
     "Config": "config.schema",
     "DeliveredPage": "engine.stream",
     "HarvesterError": "errors",
+    "Health": "report.pulse",
     "PageStream": "engine.stream",
     "Report": "report.tally",
     "ResourceConfig": "config.schema",
     "Secret": "config.secrets",
     "Session": "api.session",
     "SourceConfig": "config.schema",
+    "SyncReport": "api.sync",
     "load_config": "api.configuration",
     "open": "api.session",
     "parse_config": "api.configuration",
     "run": "api.harvest",
+    "sync": "api.sync",
 }
 _NAMES_THERE = {"open": "open_session"}
 

@@ -155,6 +155,13 @@ class Probed(ResourceEvent, frozen=True, kw_only=True, tag="probed"):
     requests: int  # that it cost; 0: the server was probed before
 
 
+class Listening(Event, frozen=True, kw_only=True, tag="listening"):
+    """This process can be asked over HTTP."""
+
+    purpose: str  # health
+    url: str
+
+
 class RoundStarted(SourceEvent, frozen=True, kw_only=True, tag="round_started"):
     """``sync`` asks a part of a source once more."""
 

@@ -27,7 +27,7 @@ from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
 from harvester.errors import ArgumentError, HarvesterError, Locked, MendError
-from harvester.events import Event, RunFinished, RunStarted, Warned
+from harvester.events import Event, Listening, RunFinished, RunStarted, Warned
 from harvester.planning.closing import read_instant
 from harvester.planning.rhythm import Rhythm, next_try_in, parse_time, parties_of
 from harvester.report.metrics import TYPE, metrics_of
@@ -104,7 +104,8 @@ async def sync(
             locks.callback(_keep_alone(ports, out, name).release)
         if config.health is not None:
             host, port = check_address(config.health, "health")
-            await opened.enter_async_context(telling(host, port, _pages(pulse), path="health"))
+            url = await opened.enter_async_context(telling(host, port, _pages(pulse), path="health"))
+            publish(Listening(at=ports.clock.now(), purpose="health", url=f"{url}/health"))
         publish(RunStarted(at=ports.clock.now(), sources=names, out=str(out)))
         process = _Process(config, ports, publish, pulse, stop, rounds)
         async with anyio.create_task_group() as tasks:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from harvester.api.probe import ProbeReport
     from harvester.api.quota import QuotaReport
     from harvester.api.status import StatusReport
+    from harvester.api.sync import SyncReport
     from harvester.api.verify import VerifyReport
     from harvester.api.view import ViewReport
     from harvester.provider import Provider
+    from harvester.report.pulse import Pulse
     from harvester.report.tally import Report
 
 
@@ -36,6 +38,8 @@ class Api:
 
     load_config: Callable[..., Config]
     run: Callable[..., Awaitable[Report]]
+    sync: Callable[..., Awaitable[SyncReport]]
+    pulse_of: Callable[..., Pulse]
     plan: Callable[..., Awaitable[PlanReport]]
     probe: Callable[..., Awaitable[ProbeReport]]
     verify: Callable[..., Awaitable[VerifyReport]]
@@ -49,6 +53,8 @@ class Api:
 REAL = Api(
     load_config=_loaded("configuration", "load_config"),
     run=_loaded("harvest", "run"),
+    sync=_loaded("sync", "sync"),
+    pulse_of=_loaded("sync", "pulse_of"),
     plan=_loaded("plan", "plan"),
     probe=_loaded("probe", "probe"),
     verify=_loaded("verify", "verify"),

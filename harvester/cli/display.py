@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from msgspec import structs
 
@@ -47,18 +47,25 @@ class Display:
 
 
 @contextmanager
-def displaying(context: Context, *, as_json: bool, on_gone: Callable[[], None]) -> Iterator[Display]:
+def displaying(
+    context: Context,
+    *,
+    as_json: bool,
+    on_gone: Callable[[], None],
+    live: Callable[[], AbstractContextManager[Sink]] | None = None,
+) -> Iterator[Display]:
     """Show events within the block.
 
     Args:
         on_gone: called from another thread when the JSON lines cannot be written any more.
+        live: makes what a person sees; None: the progress of one run.
     """
     if as_json or not context.for_a_person:
         with EventLines(context.raw_stdout, on_gone=on_gone) as lines:
             yield Display(lines, lines)
     else:
-        with Progress(context.console, context.ports.clock) as progress:
-            yield Display(progress, None)
+        with live() if live is not None else Progress(context.console, context.ports.clock) as shown:
+            yield Display(shown, None)
 
 
 def close_display(context: Context, report: Report, *, as_json: bool, always: bool) -> None:

@@ -20,7 +20,20 @@ from harvester.cli.garbage import tune_collector
 from harvester.cli.logs import set_up_logs
 from harvester.cli.malloc import tune_malloc
 
-COMMANDS = ("demo", "run", "plan", "probe", "status", "quota", "verify", "metadata", "view", "sandbox", "providers")
+COMMANDS = (
+    "demo",
+    "run",
+    "sync",
+    "plan",
+    "probe",
+    "status",
+    "quota",
+    "verify",
+    "metadata",
+    "view",
+    "sandbox",
+    "providers",
+)
 """In the order of the help. Each is a function in the file of its name."""
 
 Loop = Callable[[], asyncio.AbstractEventLoop]

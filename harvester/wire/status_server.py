@@ -20,10 +20,8 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def telling(
-    host: str, port: int, pages: Mapping[str, Callable[[], Told]], *, path: str
-) -> AsyncIterator[tuple[str, int]]:
-    """Answer GET for each of *pages* until the block ends. Yields host and port as they are; port 0: any free one.
+async def telling(host: str, port: int, pages: Mapping[str, Callable[[], Told]], *, path: str) -> AsyncIterator[str]:
+    """Answer GET for each of *pages* until the block ends. Yields the URL of the root; port 0: any free one.
 
     Args:
         pages: what tells the answer, by path; called on the loop, must not block.
@@ -41,7 +39,8 @@ async def telling(
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise ConfigError(f"cannot listen at {host}:{port} ({error.strerror or error})", path=path) from error
-        yield host, runner.addresses[0][1]
+        shown = f"[{host}]" if ":" in host else host
+        yield f"http://{shown}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
