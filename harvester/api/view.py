@@ -10,12 +10,14 @@ from msgspec import Struct
 
 from harvester.api.ports import Ports
 from harvester.contracts import Fs
+from harvester.engine.sets_view import keep_current_sets, living_parents
 from harvester.engine.tables import check_installed, write_duckdb, write_parquet
 from harvester.engine.view import CurrentState, Layers, layers_of
 from harvester.errors import ArgumentError
+from harvester.model import Resource
 from harvester.store import layout
 from harvester.store.prepare import prepare_output
-from harvester.store.runs import RunDirectory, find_all_runs
+from harvester.store.runs import RunDirectory, find_all_runs, runs_in
 
 FORMS = {
     ".ndjson": "ndjson",
@@ -136,14 +138,34 @@ def current_state(fs: Fs, out: PurePath, layers: Layers) -> Iterator[tuple[Curre
     with _scratch(fs, out) as scratch:
         state = CurrentState(fs, layers, scratch)
         state.settle()
+        _keep_current_sets(fs, state, layers, scratch)
         yield state, scratch
+
+
+def _keep_current_sets(fs: Fs, state: CurrentState, layers: Layers, scratch: PurePath) -> None:
+    """Where the records are sets of another resource's: only those in current sets of records that there are."""
+    newest = layers.manifests[-1]
+    relation = newest.relation
+    if relation is None:
+        return
+    resource = Resource(name=newest.resource, key=newest.key, relation=relation)
+    parents = layers.runs[-1].path.parent.with_name(f"resource={relation.parent.replace('/', '.')}")
+    owners = layers_of(fs, runs_in(fs, parents))
+    if not owners.runs:  # nobody can tell which of them there are
+        keep_current_sets(fs, state, layers, resource, scratch, None)
+        return
+    room = scratch / "parents"
+    fs.make_directory(room, private=True)
+    living = CurrentState(fs, owners, room)
+    living.settle()
+    keep_current_sets(fs, state, layers, resource, scratch, living_parents(living, relation))
 
 
 @contextmanager
 def _scratch(fs: Fs, out: PurePath) -> Iterator[PurePath]:
     """An empty directory for one view at a time; what a killed one left is removed by the next."""
     directory = layout.state_directory(out) / "view"
-    held = fs.lock(layout.state_directory(out) / "view.lock")
+    held = fs.lock(layout.state_directory(out) / layout.VIEW_LOCK)
     try:
         fs.remove_tree(directory)
         fs.make_directory(directory, private=True)

@@ -36,7 +36,7 @@ from harvester.store.shardfile import ShardEntry
 
 _FILES = 64  # that keys are spread over
 _BUFFER = 1 << 16  # bytes of each file that wait in memory
-_ENTRY = Struct("<16sIBqQQ")  # fingerprint, run, kind, seconds and fraction of the version, place
+ENTRY = Struct("<16sIBqQQ")  # fingerprint, run, kind, seconds and fraction of the version, place
 _TOMBSTONE, _RECORD = 0, 1  # of one run, what it brings counts before what it found gone
 _NO_TIME = -(1 << 62)
 _LINE_BITS = 32
@@ -98,8 +98,14 @@ def layers_of(fs: Fs, runs: Sequence[RunDirectory]) -> Layers:
     return Layers(
         runs=tuple(run for run, _ in chosen),
         manifests=tuple(manifest for _, manifest in chosen),
-        grounded=bool(full),
+        # Where each set was read by itself, the run that read the last of them makes up for those before it.
+        grounded=bool(full) or any(_has_every_set(manifest) for _, manifest in chosen),
     )
+
+
+def _has_every_set(manifest: Manifest) -> bool:
+    relation = manifest.relation
+    return relation is not None and not relation.collection and manifest.verdict == "complete"
 
 
 class CurrentState:
@@ -132,7 +138,7 @@ class CurrentState:
 
     def settle(self) -> None:
         """Find the winner of each key. Raises ``StorageError`` when a shard is damaged or not what it should be."""
-        spread = _Spread(self._fs, self._scratch)
+        spread = Spread(self._fs, self._scratch)
         for number, shard in enumerate(self._shards):
             self._spread(spread, number, shard)
         spread.close()
@@ -140,20 +146,41 @@ class CurrentState:
             self._decide(path)
             self._fs.remove(path)
 
+    def winners(self) -> Iterator[tuple[int, int, int, bytes]]:
+        """Every line of the current state with its run, from 0, its shard, and its place there."""
+        for number, (shard, wins) in enumerate(zip(self._shards, self._wins, strict=True)):
+            if any(wins):
+                for place, line in enumerate(read_lines(self._fs, shard.path)):
+                    if wins[place >> 3] >> (place & 7) & 1:
+                        yield shard.run, number, place, line
+
+    def drop(self, shard: int, place: int) -> None:
+        """Take a line out of the current state."""
+        self._wins[shard][place >> 3] &= ~(1 << (place & 7))
+        self.records -= 1
+
     def lines(self) -> Iterator[bytes]:
         """The current state's lines, without line feeds, in the order of the runs."""
         return (line for _, line in self.records_with_walks())
 
-    def records_with_walks(self) -> Iterator[tuple[Walk, bytes]]:
-        """The same with the walk that brought each, which tells what its key is."""
+    def walks(self) -> tuple[Walk, ...]:
+        """The walks that brought records, the newest of each value of the parent; in the order of the first ones."""
+        return tuple({shard.walk.value: shard.walk for shard in self._shards if not shard.tombstones}.values())
+
+    def lines_of(self, value: str | None) -> Iterator[bytes]:
+        """``lines`` of one value of the parent."""
+        return (line for _, line in self.records_with_walks(lambda walk: walk.value == value))
+
+    def records_with_walks(self, chosen: Callable[[Walk], bool] = lambda walk: True) -> Iterator[tuple[Walk, bytes]]:
+        """``lines`` with the walk that brought each, which tells what its key is; of *chosen* walks only."""
         for shard, wins in zip(self._shards, self._wins, strict=True):
-            if not any(wins):
+            if not chosen(shard.walk) or not any(wins):
                 continue
             for place, line in enumerate(read_lines(self._fs, shard.path)):
                 if wins[place >> 3] >> (place & 7) & 1:
                     yield shard.walk, line
 
-    def _spread(self, spread: _Spread, number: int, shard: _Shard) -> None:
+    def _spread(self, spread: Spread, number: int, shard: _Shard) -> None:
         read = _reader(shard)
         scope = () if shard.walk.value is None else (shard.walk.value,)
         kind = _TOMBSTONE if shard.tombstones else _RECORD
@@ -169,14 +196,14 @@ class CurrentState:
                 raise StorageError(f"{shard.path}: line {place + 1} has no key ({head.problem}). Verify the run.")
             name = fingerprint(identity((*scope, *head.key)))
             at = number << _LINE_BITS | place
-            spread.add(_ENTRY.pack(name[:16], shard.run, kind, *instant_of(head.modified), at))
+            spread.add(ENTRY.pack(name[:16], shard.run, kind, *instant_of(head.modified), at))
         if place + 1 != shard.rows:
             raise StorageError(f"{shard.path}: does not hold the {shard.rows:,} lines its commit says. Verify the run.")
 
     def _decide(self, path: PurePath) -> None:
         best: dict[bytes, Rank] = {}
         lines = 0
-        for key, *rank in _entries(self._fs, path):
+        for key, *rank in entries_in(self._fs, path):
             lines += rank[1] == _RECORD
             held = best.get(key)
             found: Rank = tuple(rank)  # type: ignore[assignment]
@@ -222,7 +249,7 @@ def _shards_of(fs: Fs, number: int, run: RunDirectory, manifest: Manifest) -> It
     found = []
     for entry in manifest.shards:
         kind = data_kind(entry.path)
-        if kind == ShardKind.QUARANTINE:
+        if kind in (ShardKind.QUARANTINE, ShardKind.SETS):  # for sets see sets_view.py
             continue
         if kind not in (ShardKind.PART, ShardKind.DELETED):
             raise StorageError(f"{run.path / entry.path}: this release does not know what {kind!a} shards mean.")
@@ -278,7 +305,7 @@ def _read_tombstone(names: tuple[str, ...], line: bytes) -> Head:
         return Head(None, None, "no tombstone of this resource")
 
 
-class _Spread:
+class Spread:
     """Entries by the first bits of their fingerprint, each share in a file of its own."""
 
     def __init__(self, fs: Fs, scratch: PurePath) -> None:
@@ -300,11 +327,11 @@ class _Spread:
             file.close()
 
 
-def _entries(fs: Fs, path: PurePath) -> Iterator[tuple[bytes, int, int, int, int, int]]:
+def entries_in(fs: Fs, path: PurePath) -> Iterator[tuple[bytes, int, int, int, int, int]]:
     with fs.open(path) as stream:
         rest = b""
-        while block := stream.read(_ENTRY.size << 12):
+        while block := stream.read(ENTRY.size << 12):
             data = rest + block
-            whole = len(data) - len(data) % _ENTRY.size
-            yield from _ENTRY.iter_unpack(memoryview(data)[:whole])
+            whole = len(data) - len(data) % ENTRY.size
+            yield from ENTRY.iter_unpack(memoryview(data)[:whole])
             rest = data[whole:]

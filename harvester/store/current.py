@@ -6,6 +6,7 @@ a crash are not fetched again, and those that had not begun belong to the same r
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import PurePath
 
 import msgspec
@@ -33,6 +34,17 @@ def read_current(fs: Fs, out: PurePath, source: str) -> CurrentRun | None:
         return msgspec.json.decode(fs.read(path), type=CurrentRun)
     except msgspec.DecodeError:
         return None
+
+
+def oldest_current(fs: Fs, out: PurePath, source: str) -> str:
+    """The name of the oldest run of any harvest of *source*, or a part of it, that has not ended; "": all have."""
+    directory = layout.state_directory(out) / "current"
+    found = []
+    for name in fs.names(directory):
+        if name.startswith(f"{source}.") and name.endswith(".json"):
+            with suppress(msgspec.DecodeError):
+                found.append(msgspec.json.decode(fs.read(directory / name), type=CurrentRun).run)
+    return min(found, default="")
 
 
 def begin_current(fs: Fs, out: PurePath, source: str, current: CurrentRun) -> None:

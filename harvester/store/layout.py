@@ -17,6 +17,7 @@ from harvester.errors import ArgumentError, ConfigError
 MANIFEST = "_manifest.json"
 LOG = "_log"
 STATE = "_harvester"
+VIEW_LOCK = "view.lock"  # in it: held by who reads the current state, and by who changes what it is read from
 PART = ".part"
 
 # ASCII letters, digits, ``_ - .``: unquoted in every shell, untouched by the readers of Hive paths (which decode
@@ -126,6 +127,15 @@ def run_name(at: datetime, taken: Collection[str] = ()) -> str:
         return name
     free = (f"{last[: len(name)]}-{number}" for number in range(2, 10))  # -10 would sort before -2
     return next((each for each in free if each > last), _second_after(last[: len(name)]))
+
+
+def name_behind(name: str, following: str = "") -> str:
+    """A name that sorts right behind the run *name* and before the run *following*; "" when there is no room.
+
+    ``20260301T120000Z`` becomes ``20260301T120000Z-1``.
+    """
+    behind = f"{name}1" if "-" in name else f"{name}-1"
+    return behind if _RUN.fullmatch(behind) and (not following or behind < following) else ""
 
 
 def _second_after(name: str) -> str:
