@@ -110,6 +110,14 @@ class Phase(StrEnum):
     SETS = "sets"  # the related records of one parent after another
 
 
+class Ending(StrEnum):
+    """What a page that names no next one shows of the end of its walk (FAULTS P06)."""
+
+    OPEN = "open"  # nothing: the link may be missing
+    LIKELY = "likely"  # by its form it is the last one: shorter than all before it
+    SHOWN = "shown"  # nothing can be behind it
+
+
 class Walk(Struct, frozen=True, kw_only=True):
     """One ordered way through (a part of) a resource; the unit of work and of resume. Holds no secret."""
 
@@ -134,6 +142,7 @@ class Walk(Struct, frozen=True, kw_only=True):
     whole: bool = False  # a listing of whole records, which are compared by what they say
     keys: tuple[tuple[str, ...], ...] = ()  # only these records, or sets of these parents, by identity; (): all
     as_new_as: str = ""  # of sets: the newest run of the parent resource that was known when they were asked for
+    counted: bool = True  # the server is known or believed to count; False: it does not, or it counts wrongly
     reason: str = ""  # one sentence for ``plan``: why this strategy
 
 

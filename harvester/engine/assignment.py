@@ -11,6 +11,7 @@ from harvester.model import Phase, Walk
 from harvester.store.commits import Commit
 
 _FIRST = frozenset({Phase.FULL, Phase.DELTA})
+_LETTERS = "wn"  # first letters of the ids of walks that a run begins with; others read some of it again
 
 
 def assign(walks: Sequence[Walk], earlier: Mapping[str, tuple[Commit, ...]]) -> list[Walk]:
@@ -24,7 +25,11 @@ def assign(walks: Sequence[Walk], earlier: Mapping[str, tuple[Commit, ...]]) -> 
         has gone from the parent keeps what was read of it: its walk is among them too, at the end. Parts that a walk
         was cut into are not among them; they belong to the one they were cut from.
     """
-    full = [commits[-1].walk for commits in earlier.values() if commits and commits[-1].walk.phase in _FIRST]
+    full = [
+        commits[-1].walk
+        for name, commits in earlier.items()
+        if commits and commits[-1].walk.phase in _FIRST and name[0] in _LETTERS
+    ]
     known = {walk.value: walk for walk in full if not walk.part_of}
     # A walk may have died when a part was cut off from it, and before it had a commit of its own.
     names = {walk.value: root_of(walk.id) for walk in full}

@@ -71,6 +71,11 @@ class Evidence:
             return "", False
         return f"the provider counts {self.claimed:,} records, {missing:,} more than could be read", False
 
+    def lack(self, reason: str, missing: int | None) -> str:
+        """Keep how many records a gap is of, None: nobody can tell; its *reason*."""
+        self._missing = missing
+        return reason
+
     async def claim(self, walks: Sequence[Walk], shop: Workshop) -> bool:
         """Ask the provider's count again: ``claimed`` is the lesser of the first and this one. True: asked to stop."""
         self.count_after = None

@@ -9,16 +9,16 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import TypeVar
 
-import msgspec
-
-from harvester.contracts import Transport
+from harvester.contracts import LinkedPager, Transport
 from harvester.engine.assignment import assign
+from harvester.engine.closing import Closing
 from harvester.engine.crew import Crew
 from harvester.engine.earlier import Earlier
+from harvester.engine.endings import Endings
 from harvester.engine.evidence import Evidence
 from harvester.engine.held import Held, is_changes_only
 from harvester.engine.holdings import Holdings, clear_away
-from harvester.engine.parts import whole
+from harvester.engine.met import Met
 from harvester.engine.past_runs import PastRuns
 from harvester.engine.proof import LETTERS, prove
 from harvester.engine.quarantine import Quarantine
@@ -41,7 +41,6 @@ from harvester.store.splits import Sketches
 
 T = TypeVar("T")
 
-_CLOSING_ROUNDS = "cde"  # first letters of the walk ids: a short count is answered by closing again, twice
 _OF_A_SWEEP = {Phase.SWEEP, Phase.REPAIR}
 
 
@@ -64,6 +63,7 @@ class ResourceRun:
         self._evidence = Evidence(
             source, blueprint, site, run, self._transport, self._crew, self._digest, self._sketches
         )
+        self._closing = Closing(blueprint, self._crew, self._evidence, Endings(source, self._transport, self._crew))
         self._clocked = site.clock.monotonic()
         self._mode = Phase.FULL
         self._watermark: str | None = None
@@ -129,25 +129,11 @@ class ResourceRun:
                     return self._conclude("interrupted", "stopped; run the same command again to go on")
             except FilterIgnored as error:  # a delta that will not be one; gone on with, it would be the same again
                 unfiltered = str(error)
-            reason, unasked = "", unfiltered or self._blueprint.doubt or self._doubt_of(walks)
-            for letter, following in zip(_CLOSING_ROUNDS, f"{_CLOSING_ROUNDS[1:]}-", strict=True):
-                full = [walk for walk in walks if walk.phase is Phase.FULL]
-                closing = [closed for walk in full if (closed := self._close(walk, letter)) is not None]
-                try:
-                    if not await self._crew.run(closing, shop, earlier):
-                        return self._conclude("interrupted", "stopped; run the same command again to go on")
-                except FilterIgnored as error:  # the full walk is whole; only its end cannot be closed (FAULTS P15)
-                    unasked = str(error)
-                    break
-                if self._mode is Phase.FULL:
-                    reason, stopped = await self._evidence.shortfall(walks, shop)
-                else:  # a count of everything says nothing about what changed
-                    stopped = False
-                if stopped:
-                    return self._conclude("interrupted", "stopped; run the same command again to go on")
-                # A round that an earlier attempt began belongs to the run and is finished, needed or not.
-                if not any(name.startswith(following) for name in earlier) and (not reason or not closing):
-                    break
+            closed = await self._closing.run(walks, shop, earlier)
+            if closed is None:
+                return self._conclude("interrupted", "stopped; run the same command again to go on")
+            reason = closed.reason
+            unasked = closed.unasked or unfiltered or self._blueprint.doubt or self._doubt_of(walks)
             if holdings is not None:
                 sweeping = self._mode is Phase.SWEEP
                 if sweeping:
@@ -241,13 +227,6 @@ class ResourceRun:
         """Why the pager of *walks* may lose rows that move, in the provider's words; "" when it may not."""
         doubts = self._source.provider.doubts
         return next((doubts[walk.pager] for walk in walks if walk.phase is Phase.FULL and walk.pager in doubts), "")
-
-    def _close(self, walk: Walk, letter: str) -> Walk | None:
-        crew = self._crew
-        if len(crew.family(walk.id)) > 1:
-            walk = whole(walk)
-        closing = self._blueprint.close(walk, crew.anchor(walk.id), crew.reached(walk.id))
-        return msgspec.structs.replace(closing, id=f"{letter}{walk.id[1:]}") if closing is not None else None
 
     async def _sharing(self, shop: Workshop) -> Sharing | None:
         """What cuts the walks into parts, by what the last run learned; None: they stay whole."""
@@ -354,11 +333,15 @@ class ResourceRun:
             shard_bytes=site.shard_bytes,
             commit_seconds=site.commit_seconds,
             fingerprint=self._blueprint.fingerprint,
-            sieve=Sieve(self._resource, seen, self._digest, holdings, self._sketches, self._held),
+            sieve=Sieve(self._resource, seen, self._digest, holdings, self._sketches, self._held, self._met()),
             stop=site.stop,
             quarantine=Quarantine(),
             count=self._blueprint.count,
         )
+
+    def _met(self) -> Met:
+        linked = [name for name, pager in self._source.provider.pagers.items() if isinstance(pager, LinkedPager)]
+        return Met(linked, every=self._mode is Phase.DELTA)
 
     def _count_request(self, event: Event) -> None:
         if isinstance(event, Requested):

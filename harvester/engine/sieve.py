@@ -11,8 +11,9 @@ from xxhash import xxh3_64_digest
 from harvester.contracts import Pager
 from harvester.decode.heads import Columns, HeadReader, PageHeads
 from harvester.engine.held import Held, is_changes_only
+from harvester.engine.met import Met
 from harvester.engine.reader import Fetched
-from harvester.model import Rejected, Resource, Walk
+from harvester.model import Page, Rejected, Resource, Walk
 from harvester.store.keys import SeenKeys, fingerprint, identity
 from harvester.store.manifest import KeyDigest
 from harvester.store.splits import Sketches
@@ -27,6 +28,7 @@ class Sifted(Struct, frozen=True, kw_only=True):
     rejected: tuple[Rejected, ...]
     first_modified: str | None  # smallest and largest text among the kept
     last_modified: str | None
+    met: int | None = None  # different records that the walk has met by now; None: they are not counted
 
 
 Witness = Callable[[Walk, Sequence[bytes], Sequence[bytes], Sequence[str | None]], None]
@@ -48,12 +50,14 @@ class Sieve:
         witness: Witness | None = None,
         sketches: Sketches | None = None,
         held: Held | None = None,
+        met: Met | None = None,
     ) -> None:
         """*witness*: is told of every record with a key that is let through or held already; *sketches*: of the first
-        version of each key; *held*: what earlier runs hold, for walks that read a whole set for its changes."""
+        version of each key; *held*: what earlier runs hold, for walks that read a whole set for its changes; *met*:
+        counts what comes."""
         self._resource, self._seen, self._digest, self._witness = resource, seen, digest, witness
         self._sketches = sketches or Sketches()
-        self._held = held
+        self._held, self._met = held, met
 
     def sift(self, walk: Walk, pager: Pager, fetched: Fetched) -> Sifted:
         """Decide on *fetched*, and remember what is kept.
@@ -83,12 +87,21 @@ class Sieve:
             rejected=tuple(rejected),
             first_modified=min(times, default=None),
             last_modified=max(times, default=None),
+            met=self._count(walk, page, columns),
         )
 
     def remember(self, walk: Walk, records: Sequence[bytes], reader: HeadReader) -> None:
         """Take what an earlier attempt at this run has already committed."""
         if self._resource.key:
-            self._novel(walk, records, reader.read_page(records), None)
+            columns = reader.read_page(records)
+            self._novel(walk, records, columns, None)
+            if self._met is not None:
+                self._met.add(walk, columns.keys, records)
+
+    def _count(self, walk: Walk, page: Page, columns: Columns) -> int | None:
+        if self._met is None or not self._resource.key:
+            return None
+        return self._met.add(walk, columns.keys, page.records, [each.record for each in page.rejected])
 
     def _quarantine(
         self, records: Sequence[Raw], heads: PageHeads, keep: list[bool] | None

@@ -8,6 +8,7 @@ from itertools import compress
 import anyio
 import msgspec
 
+from harvester.contracts import LinkedPager
 from harvester.engine.ask import count, find_anchor
 from harvester.engine.intake import ShardIntake
 from harvester.engine.latest import Latest
@@ -251,6 +252,8 @@ class WalkWorker:
             seams=tally.seams + fetched.seams,
             seams_mended=tally.seams_mended + fetched.mended,
             extra_requests=tally.extra_requests + fetched.extra,
+            met=sifted.met,
+            ending=self._pager.ending(self.walk, page) if isinstance(self._pager, LinkedPager) else "",
         )
         anchored = self._shop.source.provider.anchor is not None
         position.meet(page, anchored=anchored)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from harvester.errors import ConfigError, ProtocolError, WentRound
-from harvester.model import Head, Page, PageRequest, Phase, Walk
+from harvester.model import Ending, Head, Page, PageRequest, Phase, Walk
 from harvester.pagers.bounds import check_since
+from harvester.pagers.ends import Ends
 from harvester.pagers.links import resolve, without_secrets
 from harvester.pagers.loops import Trail, digest
 from harvester.pagers.odata import ODataDialect, collection, selected, with_query
@@ -18,6 +20,8 @@ from harvester.pagers.resize import resized
 
 MAX_EMPTY = 20  # empty pages with a link in a row (FAULTS P05)
 MAX_REPEATS = 3  # times the same rows may come again under a new link (FAULTS P03)
+
+_UNCOUNTED = frozenset({Phase.SWEEP, Phase.REPAIR})
 
 EVERYTHING = frozenset({"filter", "expand"})
 
@@ -27,6 +31,7 @@ class _State(Struct, frozen=True, omit_defaults=True):
 
     trail: Trail = Trail()
     empty: int = 0  # pages without records since the last one with some
+    ends: Ends = Ends()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,7 @@ class ChainPager:
     dialect: ODataDialect = field(default_factory=ODataDialect)
     allowed: Mapping[Phase, frozenset[str]] = field(default_factory=dict)
     since: str = "gt"  # operator of the lower bound in a delta
-    count: bool = False  # ask the first page of a full walk for the total
+    count: bool = False  # ask the first page of a walk for the total, unless it lists keys or repairs
 
     def first(self, walk: Walk) -> PageRequest:
         """Raises ``ConfigError`` when the walk has a filter or expansion that this phase does not allow."""
@@ -61,7 +66,7 @@ class ChainPager:
                 ("$filter", self._filter(walk)),
                 ("$select", selected(walk)),
                 ("$expand", walk.expand or ""),
-                ("$count", "true" if self.count and walk.phase is Phase.FULL else ""),
+                ("$count", "true" if self.count and walk.phase not in _UNCOUNTED else ""),
                 (self.page_size_parameter or "", str(size) if size and self.page_size_parameter else ""),
             ),
         )
@@ -71,7 +76,7 @@ class ChainPager:
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
         check_since(walk, heads, parameter="$filter")
         if page.next_link is None:
-            return ()
+            return self._once_more(walk, page)
         url = without_secrets(resolve(page.url, page.next_link))
         if url in {page.url, page.request.url}:
             raise ProtocolError(f"{walk.resource.name}: the next link of a page leads to the page itself.")
@@ -90,7 +95,7 @@ class ChainPager:
         return (
             PageRequest(
                 url=url,
-                state=msgspec.json.encode(_State(trail, empty)).decode(),
+                state=_write(_State(trail, empty, state.ends.after(page))),
                 size=page.request.size,
                 headers=page.request.headers,
                 via="",
@@ -101,7 +106,21 @@ class ChainPager:
         return resized(request, size, parameter=self.page_size_parameter) if self.page_size_parameter else request
 
     def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
-        return None
+        return [False] * len(page.records) if _read(request.state).ends.is_repeated(page) else None
+
+    def ending(self, walk: Walk, page: Page) -> Ending:
+        return _read(page.request.state).ends.ending(walk, page)
+
+    def how_many(self, walk: Walk) -> PageRequest:
+        query = (("$filter", self._filter(walk)), ("$count", "true"), ("$top", "1"))
+        return PageRequest(url=with_query(collection(walk), query), size=1)
+
+    def _once_more(self, walk: Walk, page: Page) -> Sequence[PageRequest]:
+        """*page* again where it may have lost its link; a loss that does not last costs nothing but this request."""
+        state = _read(page.request.state)
+        if not state.ends.is_worth_a_look(walk, page):
+            return ()
+        return (replace(page.request, state=_write(replace(state, ends=state.ends.again(page)))),)
 
     def _filter(self, walk: Walk) -> str:
         conditions = []
@@ -115,3 +134,7 @@ class ChainPager:
 
 def _read(state: str) -> _State:
     return msgspec.json.decode(state, type=_State) if state else _State()
+
+
+def _write(state: _State) -> str:
+    return msgspec.json.encode(state).decode()

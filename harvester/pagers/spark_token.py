@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from harvester.errors import ConfigError, ProtocolError, WentRound
-from harvester.model import Head, Page, PageRequest, Phase, Walk
+from harvester.model import Ending, Head, Page, PageRequest, Phase, Walk
 from harvester.pagers.bounds import check_since
+from harvester.pagers.ends import Ends
 from harvester.pagers.loops import Trail, digest
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.resize import resized
@@ -24,6 +26,7 @@ class _State(Struct, frozen=True, omit_defaults=True):
     trail: Trail = Trail()
     held: str = ""  # digest of a page whose token did not move on; this request repeats it
     empty: int = 0  # pages without records in a row, each with another token
+    ends: Ends = Ends()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,33 +54,48 @@ class SparkTokenPager:
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
         check_since(walk, heads, parameter="_filter")
         token = page.next_link
-        if token is None:
-            return ()
         state = _read(page.request.state)
         size = page.request.size or self.page_size
+        if token is None:
+            if not state.ends.is_worth_a_look(walk, page):
+                return ()
+            return (replace(page.request, state=_write(replace(state, ends=state.ends.again(page)))),)
         if not page.records and not page.rejected:
             if token == state.token or state.empty + 1 >= MAX_EMPTY:
                 return ()
-            return (self._ask(walk, size, _State(token, state.trail, empty=state.empty + 1)),)
+            return (self._ask(walk, size, _State(token, state.trail, empty=state.empty + 1, ends=state.ends)),)
         if token == state.token:
             if state.held:
                 raise ProtocolError(f"{walk.resource.name}: the skip token does not move on although records come.")
             # Asked once more before it is held against the server.
-            return (self._ask(walk, size, _State(token, state.trail, _rows(page))),)
+            return (self._ask(walk, size, _State(token, state.trail, _rows(page), ends=state.ends)),)
         here = digest(token.encode())
         if here == state.trail.link:
             raise WentRound(f"{walk.resource.name}: the skip tokens go round in a circle.")
         trail = state.trail.step(here, _rows(page))
         if trail.repeats >= 3:
             raise WentRound(f"{walk.resource.name}: the same records come again under ever new skip tokens.")
-        return (self._ask(walk, size, _State(token, trail)),)
+        return (self._ask(walk, size, _State(token, trail, ends=state.ends.after(page))),)
 
     def with_size(self, walk: Walk, request: PageRequest, size: int | None) -> PageRequest:
         return resized(request, size, parameter="_limit")
 
     def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
-        held = _read(request.state).held
-        return [False] * len(page.records) if held and held == _rows(page) else None
+        state = _read(request.state)
+        again = (bool(state.held) and state.held == _rows(page)) or state.ends.is_repeated(page)
+        return [False] * len(page.records) if again else None
+
+    def ending(self, walk: Walk, page: Page) -> Ending:
+        state = _read(page.request.state)
+        # The end as the provider tells it: nothing more behind the place that was asked from (contract, section 5).
+        if not page.records and not page.rejected and page.next_link and page.next_link == state.token:
+            return Ending.SHOWN
+        return state.ends.ending(walk, page)
+
+    def how_many(self, walk: Walk) -> PageRequest:
+        """Outside the token chain, whose last page may come without a token (section 3)."""
+        query = (("_filter", _filter(walk)), ("_pagination", "count"), ("_limit", "1"))
+        return PageRequest(url=with_query(collection(walk), query), size=1)
 
     def _ask(self, walk: Walk, size: int, state: _State) -> PageRequest:
         url = with_query(

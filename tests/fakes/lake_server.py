@@ -28,8 +28,9 @@ class LakeServer:
 
     ``before(number, url)`` is called with each request, in order from 0; it may change rows, or return an error.
     ``delay(url)`` is awaited before the answer. ``claim(url)`` is the ``@odata.count`` of an answer; None: it has
-    none. ``body(number, body)`` may spoil it. ``hidden(url)`` are keys that the answer leaves
-    out. The answer to request ``drop_link_on`` lacks its next link.
+    none, but an honest one where it is asked for and the server ``counts``. ``body(number, body)`` may spoil it.
+    ``hidden(url)`` are keys that the answer leaves out. Answers to URLs that ``drops(number, url)`` names lack their
+    next link.
     """
 
     def __init__(self, tables: dict[str, list[Row]], clock: FakeClock, *, page: int = 10) -> None:
@@ -40,7 +41,8 @@ class LakeServer:
         self.claim: Callable[[str], int | None] = lambda url: None
         self.body: Callable[[int, bytes], bytes] = lambda number, body: body
         self.hidden: Callable[[str], Collection[str]] = lambda url: ()
-        self.drop_link_on: int | None = None
+        self.drops: Callable[[int, str], bool] = lambda number, url: False
+        self.counts = True
         self.ignores_filter = False
         self.tells_time = True  # in the Date of its answers
 
@@ -65,8 +67,10 @@ class LakeServer:
             named = set(re.findall(r"eq '([^']*)'", query["$filter"]))
             rows = [row for row in rows if _key(row) in named]
         elif "$filter" in query and not self.ignores_filter:
-            since = query["$filter"].rsplit(" ", 1)[1]
-            rows = [row for row in rows if str(row.get("ModificationTimestamp")) > since]
+            since, _, until = query["$filter"].partition(" gt ")[2].partition(" and ")
+            bound = until.rpartition(" lt ")[2] or "9999"
+            rows = [row for row in rows if since < str(row.get("ModificationTimestamp")) < bound]
+        number_of_all = len(rows)
         after = query.get("$skiptoken", "")
         rows = [row for row in rows if _key(row) > after][int(query.get("$skip", "0")) :]
         size = min(self.page, int(query.get("$top", self.page)))
@@ -74,9 +78,11 @@ class LakeServer:
         shown = [{name: row[name] for name in row if wanted is None or name in wanted} for row in rows[:size]]
         body: dict[str, object] = {"value": shown}
         claimed = self.claim(url)
+        if claimed is None and self.counts and query.get("$count") == "true":
+            claimed = number_of_all
         if claimed is not None:
             body["@odata.count"] = claimed
-        if len(rows) > size and self.drop_link_on != number:
+        if len(rows) > size and not self.drops(number, url):
             last = next(iter(rows[size - 1].values()))
             kept = "".join(f"{name}={value}&" for name, value in query.items() if name not in {"$skiptoken"})
             body["@odata.nextLink"] = f"{table.rpartition('/')[2]}?{kept}$skiptoken={last}".replace(" ", "%20")

@@ -1,0 +1,123 @@
+"""Whether deltas that were led by links have brought all that changed: that no link came proves nothing.
+
+A link may be left out (FAULTS P06), and nothing else would tell: a count of the whole resource says nothing about what
+changed, because a lost change is the change of a record that is held. So the provider is asked how many records there
+are within the bounds of the walk, unless its first page has told that, or nothing changed at all, or its last page
+showed that nothing lies behind it.
+
+Rows come and go meanwhile. Only fewer than *both* counts, of before and after, is a gap; without one of before, what
+changed since the walk began is left out of the count. A count proves nothing (P13): where the last page shows nothing
+either, one that is smaller than what came is not believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from msgspec import Struct, structs
+
+from harvester.contracts import LinkedPager, Transport
+from harvester.engine.ask import count
+from harvester.engine.crew import Crew
+from harvester.engine.source import Source
+from harvester.engine.stopping import unless_stopped
+from harvester.engine.workshop import Workshop
+from harvester.model import Ending, Phase, Walk
+
+_NEVER = "9999-12-31T23:59:59Z"  # nothing changed since
+_ISO = "%Y-%m-%dT%H:%M:%SZ"  # anchors, where the provider's clock tells them
+
+
+class Short(Struct, frozen=True):
+    """A walk that cannot be shown to be whole."""
+
+    walk: str  # its id
+    cause: str
+    missing: int | None = None  # records; None: nobody can tell
+
+
+class Endings:
+    """Judges the ends of walks that have ended.
+
+    Args:
+        transport: of the run, so that its questions are counted as the run's requests.
+        crew: its walks.
+    """
+
+    def __init__(self, source: Source, transport: Transport, crew: Crew) -> None:
+        self._source, self._transport, self._crew = source, transport, crew
+
+    async def short(self, walks: Sequence[Walk], shop: Workshop) -> list[Short] | None:
+        """Those of *walks* that may lack something, each with its cause; None: asked to stop."""
+        found: list[Short] = []
+        ended = [
+            walk for walk in walks if (position := self._crew.positions.get(walk.id)) is not None and position.done
+        ]
+        for walk in ended:
+            told, stopped = await unless_stopped(shop.stop, partial(self._judge, self._crew.walks[walk.id]))
+            if stopped:
+                return None
+            if told is not None:
+                found.append(told)
+        return found
+
+    async def _judge(self, walk: Walk) -> Short | None:
+        position, pager = self._crew.positions[walk.id], self._source.provider.pager(walk.pager)
+        tally = position.tally
+        if not isinstance(pager, LinkedPager) or tally.ending == Ending.SHOWN:
+            return None
+        met = tally.met if tally.met is not None and walk.resource.key else tally.records
+        if not met:
+            return None  # one empty page: nothing changed
+        likely = tally.ending == Ending.LIKELY
+        before = position.expected if walk.counted else None
+        if before is not None and (before == met or (before < met and likely)):
+            return None
+        after = await self._count(walk, pager) if walk.counted else None
+        known = [number for number in (before, after) if number is not None]
+        if known and min(known) > met and before is None and await self._has_changed_since(walk, pager, met):
+            return None
+        if known and min(known) > met and await self._is_of_everything(walk, pager):
+            known = []
+        if not known:
+            told = "nothing shows that the last page of what changed was the last, and how many there are is not told"
+            return None if likely else Short(walk.id, _of(walk, told))
+        if min(known) > met:
+            missing = min(known) - met
+            told = f"the provider counts {min(known):,} changed records, {missing:,} more than could be read"
+            return Short(walk.id, _of(walk, told), missing)
+        if max(known) < met and not likely:
+            told = f"the provider counts {max(known):,} changed records where {met:,} came, and nothing shows the end"
+            return Short(walk.id, _of(walk, told))
+        return None
+
+    async def _has_changed_since(self, walk: Walk, pager: LinkedPager, met: int) -> bool:
+        """Whether what was not met has changed since the walk began, by a count that leaves that out."""
+        anchor = self._crew.positions[walk.id].anchor
+        if walk.since is None or anchor is None or self._source.provider.timestamps != "iso":
+            return False
+        try:
+            began = datetime.strptime(anchor, _ISO).replace(tzinfo=UTC)
+        except ValueError:
+            return False
+        # To the second after: a clock that is told in seconds says the same throughout one.
+        until = (began + timedelta(seconds=1)).strftime(_ISO)
+        number = await self._count(structs.replace(walk, until=until), pager)
+        return number is not None and number <= met
+
+    async def _is_of_everything(self, walk: Walk, pager: LinkedPager) -> bool:
+        """Whether the server's counts do not keep to the bounds they are asked for."""
+        if walk.since is None:
+            return False
+        return bool(await self._count(structs.replace(walk, since=_NEVER, until=None), pager))
+
+    async def _count(self, walk: Walk, pager: LinkedPager) -> int | None:
+        return await count(self._source, self._transport, walk, pager.how_many(walk))
+
+
+def _of(walk: Walk, told: str) -> str:
+    if walk.phase is Phase.FULL:
+        told = told.replace("changed records", "records").replace("of what changed ", "")
+    return told if walk.value is None else f"{told} ({walk.value})"
