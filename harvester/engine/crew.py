@@ -131,6 +131,12 @@ class Crew:
         loop = asyncio.get_running_loop()
         self._begun[walk.id] = await loop.run_in_executor(self._site.executor, self._log(walk).load)
 
+    def recall(self, commits: tuple[Commit, ...]) -> None:
+        """Count what *commits* of an earlier attempt hold, whose walk is not gone on with."""
+        walk = commits[-1].walk
+        self.walks[walk.id] = walk
+        self.positions[walk.id] = resume(walk, self._source.provider.pager(walk.pager).first(walk), commits)
+
     # -------------------------------------------------------------- parts
 
     async def found(self, walk: Walk, shop: Workshop, *, anchor: str | None, expected: int | None) -> None:

@@ -52,6 +52,7 @@ class Evidence:
         self._gaps: tuple[Gap, ...] = ()
         self._sweep: SweepEvidence | None = None
         self.mode = Phase.FULL
+        self.as_new_as = ""  # newest run of the parent resource that its sets are as new as
 
     async def shortfall(self, walks: Sequence[Walk], shop: Workshop) -> tuple[str, bool]:
         """Why the provider's count says that rows are missing, "" when it does not say so; True: asked to stop.
@@ -152,6 +153,9 @@ class Evidence:
             modified=self.resource.modified,
             quarantined=self._crew.total("quarantined"),
             tombstones=sum(entry.rows for entry in shards if data_kind(entry.path) == ShardKind.DELETED),
+            sets=sum(entry.rows for entry in shards if data_kind(entry.path) == ShardKind.SETS),
+            relation=self.resource.relation,
+            parent_run=self.as_new_as,
             walks=tuple(self._walk(name, walk) for name, walk in sorted(self._crew.walks.items())),
             splits=self._sketches.splits() if self.resource.key else (),
             gaps=(self._gaps or (Gap(cause=reason, missing=self._missing),)) if reason else (),

@@ -12,7 +12,7 @@ from harvester.contracts import Fs
 from harvester.model import Phase, Walk
 from harvester.store.key_table import KeyTable
 
-_TABLE = re.compile(r"held|later|(gone|listed|wanted|left|again|nobody|any)(-[a-z]+)?")
+_TABLE = re.compile(r"held|later|parents|sets|(gone|listed|wanted|left|again|nobody|any)(-[a-z]+)?")
 
 
 def clear_away(fs: Fs, seen_at: PurePath) -> None:

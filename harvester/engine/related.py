@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import PurePath
 from typing import TypeVar
@@ -18,6 +20,7 @@ from harvester.engine.frontier import Frontier
 from harvester.engine.intake import shard_writer
 from harvester.engine.parents import changed, load_parents, load_sets
 from harvester.engine.position import Position
+from harvester.engine.set_intake import SetIntake
 from harvester.engine.set_work import SetWork
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint
@@ -114,9 +117,19 @@ class Related:
 
     # -------------------------------------------------------------- one set after another
 
-    async def read(self, crew: Crew, shop: Workshop, work: SetWork) -> str | None:
-        """Read the sets of *work*. Why the run is not complete, "" when it is; None: asked to stop."""
-        batches = work.batches()
+    async def read(
+        self, crew: Crew, shop: Workshop, earlier: Mapping[str, tuple[Commit, ...]], table: Table
+    ) -> str | None:
+        """Read the sets that are not held. Why the run is not complete, "" when it is; None: asked to stop."""
+        for commits in earlier.values():
+            crew.recall(commits)
+        work = await _in_thread(shop, lambda: self._work(earlier, table))
+        resource, shared = self._blueprint.resource, shop.source.shared_sets
+        if self._relation.expand is not None and not work.select:
+            shared.join(resource.name, self._relation.expand, work.needs)
+        else:
+            shared.leave(resource.name)
+        batches, shop = work.batches(), replace(shop, intake=partial(SetIntake, work))
         while (walks := await _in_thread(shop, lambda: next(batches, None))) is not None:
             if not await crew.run(walks, shop, {}):
                 return None
@@ -124,7 +137,7 @@ class Related:
             return ""
         return f"{len(work.refused):,} sets could not be read, for example: {work.refused[0][:_SHOWN]}"
 
-    def work(self, shop: Workshop, earlier: Mapping[str, tuple[Commit, ...]], table: Table) -> SetWork:
+    def _work(self, earlier: Mapping[str, tuple[Commit, ...]], table: Table) -> SetWork:
         """The sets that this attempt has to read. Blocking.
 
         What earlier attempts have read is held, unless its parent has changed since.

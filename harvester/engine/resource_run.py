@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import PurePath
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ from harvester.engine.met import Met
 from harvester.engine.past_runs import PastRuns
 from harvester.engine.proof import LETTERS, prove
 from harvester.engine.quarantine import Quarantine
+from harvester.engine.related import Related
+from harvester.engine.sets_view import load_member_state
 from harvester.engine.sharing import Sharing
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
@@ -34,6 +37,7 @@ from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
 from harvester.model import Phase, Walk
 from harvester.store import layout
 from harvester.store.commits import Commit
+from harvester.store.key_table import KeyTable
 from harvester.store.keys import SeenKeys
 from harvester.store.manifest import KeyDigest, Manifest, write_manifest
 from harvester.store.runs import tidy
@@ -98,7 +102,8 @@ class ResourceRun:
     async def _harvest(self, values: Sequence[str] | None, doubt: str) -> Outcome:
         site = self._site
         earlier = await self._in_thread(self._earlier.load, self._crew)
-        walks = await self._begin_with(values, earlier)
+        related = await self._relate(earlier)
+        walks = [] if related is not None and related.by_parent else await self._begin_with(values, earlier)
         held = sum(commits[-1].tally.records for commits in earlier.values() if commits)
         site.sink(
             ResourceStarted(
@@ -112,10 +117,8 @@ class ResourceRun:
                 walks=len(walks),
             )
         )
-        await self._in_thread(site.fs.make_directory, self.directory)
         seen_at = layout.state_directory(site.out) / "seen" / f"{self._source.name}.{self._resource.dirname}.sqlite"
-        await self._in_thread(lambda: site.fs.make_directory(seen_at.parent, private=True))
-        await self._in_thread(clear_away, site.fs, seen_at)
+        await self._in_thread(self._make_room, seen_at)
         with ExitStack() as tables:
             seen = tables.enter_context(SeenKeys(site.fs, seen_at if site.keys_on_disk else None))
             holdings = tables.enter_context(self._holdings(seen_at)) if self._must_prove(earlier) else None
@@ -123,6 +126,10 @@ class ResourceRun:
             for commits in earlier.values():
                 self._requests += commits[-1].tally.requests
                 await self._in_thread(self._earlier.remember, shop, commits)
+            if related is not None:
+                outcome = await self._see_to_sets(related, shop, earlier, partial(self._table, tables, seen_at), doubt)
+                if outcome is not None:
+                    return outcome
             unfiltered = ""
             try:
                 if not await self._crew.run(walks, shop, earlier, await self._sharing(shop)):
@@ -158,11 +165,59 @@ class ResourceRun:
             elif self._site.prove and not self._resource.key and self._crew.total("requests") > len(walks):
                 reason = reason or "its records have no key, so that nothing can prove that all of its pages came"
             reason = self._crew.gaps(walks) or doubt or self._blueprint.gap or unasked or reason
-            quarantined = self._crew.total("quarantined")
-            if quarantined:
-                reason = reason or f"{quarantined:,} records could not be taken; they are in the quarantine shards"
+            reason = reason or self._rejected()
             await self._in_thread(self._finish, reason)
         return self._conclude("incomplete" if reason else "complete", reason)
+
+    def _make_room(self, seen_at: PurePath) -> None:
+        fs = self._site.fs
+        fs.make_directory(self.directory)
+        fs.make_directory(seen_at.parent, private=True)
+        clear_away(fs, seen_at)
+
+    async def _relate(self, earlier: Mapping[str, tuple[Commit, ...]]) -> Related | None:
+        """What there is to do for a related resource; None: it is none."""
+        if self._resource.relation is None:
+            return None
+        own = await self._in_thread(self._past.finished)
+        related = Related(self._site, self._source.name, self._blueprint, self.directory, own)
+        await self._in_thread(related.plan, earlier)
+        if related.by_parent:
+            self._mode = self._evidence.mode = related.mode
+        else:
+            self._source.shared_sets.leave(self._resource.name)
+        return related
+
+    async def _see_to_sets(
+        self,
+        related: Related,
+        shop: Workshop,
+        earlier: Mapping[str, tuple[Commit, ...]],
+        table: Callable[[str], KeyTable],
+        doubt: str,
+    ) -> Outcome | None:
+        """Read what has to be read set by set; None: nothing has, but all sets together, from now on."""
+        if related.by_parent or self._mode is Phase.FULL:
+            self._evidence.as_new_as = related.as_new_as
+        if not related.by_parent:
+            if self._mode is Phase.FULL:
+                await related.call_the_roll(self._crew, shop, earlier, table)
+            return None
+        reason = await related.read(self._crew, shop, earlier, table)
+        if reason is None:
+            return self._conclude("interrupted", "stopped; run the same command again to go on")
+        reason = doubt or reason or self._rejected()
+        await self._in_thread(self._finish, reason)
+        return self._conclude("incomplete" if reason else "complete", reason)
+
+    def _rejected(self) -> str:
+        quarantined = self._crew.total("quarantined")
+        return f"{quarantined:,} records could not be taken; they are in the quarantine shards" if quarantined else ""
+
+    def _table(self, tables: ExitStack, seen_at: PurePath, name: str) -> KeyTable:
+        """A table beside the others of this run, closed with them."""
+        at = seen_at.with_suffix(f".{name}") if self._site.keys_on_disk else None
+        return tables.enter_context(KeyTable(self._site.fs, at))
 
     async def _begin_with(self, values: Sequence[str] | None, earlier: Mapping[str, tuple[Commit, ...]]) -> list[Walk]:
         """The walks of the run: those that read everything, or those that bring what changed since the last.
@@ -171,7 +226,7 @@ class ResourceRun:
             ConfigError: a delta is asked for, or was begun, and there is nothing to go on from.
         """
         full = self._blueprint.walks(values, self._started)
-        begun = {commits[-1].walk.phase for commits in earlier.values() if commits}
+        begun = {commits[-1].walk.phase for commits in earlier.values() if commits} - {Phase.SETS}
         if self._blueprint.changes is not None and (begun <= _OF_A_SWEEP if begun else self._site.mode == Phase.SWEEP):
             self._state = grounded(await self._in_thread(self._past.finished))
             if self._state:
@@ -214,6 +269,9 @@ class ResourceRun:
     def _hold_state(self, holdings: Holdings, scratch: PurePath) -> None:
         """Take what the runs hold together, of those values of the parent that there still are."""
         values = {walk.value for walk in self._swept}
+        if self._resource.relation is not None:
+            load_member_state(self._site.fs, self._state, self._resource, holdings.before, scratch)
+            return
         if self._whole_records:
             load_whole_state(self._site.fs, self._state, values, holdings.before, scratch)
             return

@@ -43,7 +43,7 @@ class SetWork:
             raise ValueError(f"{resource.name} is no related resource")
         self.relation: Relation = resource.relation
         self._resource, self._parents, self._held = resource, parents, held
-        self._select, self._page_size, self._as_new_as = select, page_size, as_new_as
+        self.select, self._page_size, self._as_new_as = select, page_size, as_new_as
         self._letter, self._number = letter, first
         self._own = [place for place, name in enumerate(resource.key) if name != self.relation.member]
         self._stamps: dict[tuple[str, ...], bytes | None] = {}
@@ -98,7 +98,7 @@ class SetWork:
             pager=SETS,
             phase=Phase.SETS,
             page_size=self._page_size,
-            select=self._select,
+            select=self.select,
             keys=tuple(parent.key for parent in parents),
             as_new_as=self._as_new_as,
         )

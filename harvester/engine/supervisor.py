@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import anyio
 
 from harvester.engine.resource_run import ResourceRun
+from harvester.engine.shared_sets import SharedSets
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.values import values_of
@@ -64,6 +66,8 @@ class Supervisor:
         site = self._site
         mine: dict[str, Outcome] = {}
         ready = {blueprint.resource.name: anyio.Event() for blueprint in source.blueprints}
+        sets = [blueprint.resource.name for blueprint in source.blueprints if blueprint.resource.relation is not None]
+        source = replace(source, shared_sets=SharedSets(sets))
         async with anyio.create_task_group() as tasks:
             for blueprint in source.blueprints:
                 tasks.start_soon(self._run_resource, source, blueprint, runs, mine, ready)
@@ -85,9 +89,10 @@ class Supervisor:
         try:
             values: Sequence[str] | None = None
             doubt = ""
-            if per_value is not None:
-                await ready[per_value.resource].wait()
-                parent = mine.get(per_value.resource)
+            needs = blueprint.resource.needs
+            if needs is not None:
+                await ready[needs].wait()
+                parent = mine.get(needs)
                 if parent is None:  # it broke off with an exception, which is on its way up
                     return
                 if parent.verdict not in {"complete", "incomplete"}:
@@ -95,13 +100,15 @@ class Supervisor:
                     return
                 if parent.verdict == "incomplete":
                     doubt = f"not every {parent.resource} is known: {parent.reason}"
-                held_in = parent.held_in or runs[per_value.resource]
-                values = await self._in_thread(self._values, source, per_value, held_in)
+                if per_value is not None:
+                    held_in = parent.held_in or runs[needs]
+                    values = await self._in_thread(self._values, source, per_value, held_in)
             mine[name] = await ResourceRun(source, blueprint, self._site, runs[name]).run(values, doubt)
         except HarvesterError as error:
             mine[name] = Outcome(resource=name, verdict="failed", reason=str(error), error=error)
             self._report(source, name, runs[name], mine[name])
         finally:
+            source.shared_sets.leave(name)
             ready[name].set()
 
     def _orphan(self, source: Source, blueprint: Blueprint, run: str, parent: Outcome) -> Outcome:

@@ -21,7 +21,7 @@ class RunDirectory(Struct, frozen=True):
 
 def find_runs(fs: Fs, out: PurePath, source: str, resource_dirname: str) -> tuple[RunDirectory, ...]:
     """The runs of one resource, oldest first; empty when there is none."""
-    return tuple(_runs_in(fs, resource_directory(out, source, resource_dirname)))
+    return runs_in(fs, resource_directory(out, source, resource_dirname))
 
 
 def find_all_runs(fs: Fs, out: PurePath) -> tuple[RunDirectory, ...]:
@@ -60,6 +60,11 @@ def tidy(fs: Fs, run_dir: PurePath, keep: Collection[str]) -> tuple[str, ...]:
     for name in left:
         fs.remove(run_dir / name)
     return tuple(left)
+
+
+def runs_in(fs: Fs, resource: PurePath) -> tuple[RunDirectory, ...]:
+    """The runs in the directory of a *resource*, oldest first; empty when there is none."""
+    return tuple(_runs_in(fs, resource))
 
 
 def _runs_in(fs: Fs, resource: PurePath) -> Iterator[RunDirectory]:
