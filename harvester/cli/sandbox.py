@@ -46,6 +46,7 @@ async def sandbox(
     webhooks: str = "",
     webhook_secret: str = "",
     server: list[str] | None = None,
+    credentials: int = 1,
     faults: Path | None = None,
     write_config: Path | None = None,
     follow_parent: Annotated[int | None, Parameter(show=False)] = None,
@@ -86,6 +87,8 @@ async def sandbox(
     server
         also serve an OData server of no particular provider, with oddities: plain, or words such as
         links-offset,cap-100,ignores-filter; can be given several times. A wrong word lists all there are.
+    credentials
+        how many a written configuration has for each provider, 1 to 9; each has a quota of its own.
     faults
         a JSON list of fault rules to begin with.
     write_config
@@ -101,6 +104,7 @@ async def sandbox(
             mutate=mutate,
             webhooks=webhooks,
             webhook_secret=webhook_secret,
+            credentials=credentials,
             clock=context.ports.clock,
             options={"odata_server": {"servers": server}} if server else {},
         )

@@ -14,6 +14,7 @@ import msgspec
 from harvester.sandbox.centris_languages import Presenter, check_expand
 from harvester.sandbox.centris_metadata import FORBIDDEN, as_json, as_xml, model
 from harvester.sandbox.centris_records import KEYS, MODIFIED, CentrisData
+from harvester.sandbox.holders import number_of, numbered, several
 from harvester.sandbox.odata import Order, parse_orderby, parse_select, whole_number
 from harvester.sandbox.odata_expand import parse_expand
 from harvester.sandbox.odata_filter import QueryError, parse_filter
@@ -55,6 +56,11 @@ class _Refusal(Exception):
         self.answer = Answer(status=status, headers=_JSON + headers, body=body)
 
 
+def _is_client(name: str, secret: str) -> bool:
+    number = number_of(name, _CLIENT[0])
+    return number is not None and secret == numbered(_CLIENT[1], number)
+
+
 class CentrisSimulator:
     """Centris on loopback; ``identity`` answers for its identity provider."""
 
@@ -75,7 +81,7 @@ class CentrisSimulator:
         self._presenter = Presenter(self._data, seed=settings.seed)
         self._rng = settings.rng(self.name, "changes")
         self.changes = no_changes()
-        self._reset = (-1.0, "")  # of the long window: when, and as it was told
+        self._resets: dict[str, tuple[float, str]] = {}  # of the long window of each client: when, and as it was told
 
     def answer(self, ask: Ask) -> Answer:
         quota: Headers = ()
@@ -88,7 +94,7 @@ class CentrisSimulator:
             decision = self._quota.take(client, ask.now, ask.elapsed)
             if decision.refused is not None:
                 return self._throttled(client, decision.refused, decision, ask)
-            quota = self._quota_headers(decision, ask)
+            quota = self._quota_headers(client, decision, ask)
             answer = self._route(ask)
         except _Refusal as refusal:
             answer = refusal.answer
@@ -105,12 +111,12 @@ class CentrisSimulator:
             problem = "invalid_request"
         elif form["grant_type"] != "client_credentials":
             problem = "unsupported_grant_type"
-        elif (form.get("client_id"), form.get("client_secret")) != _CLIENT:
+        elif not _is_client(form.get("client_id", ""), form.get("client_secret", "")):
             problem = "invalid_client"
         if problem:
             return Answer(status=400, headers=_JSON, body=msgspec.json.encode({"error": problem}), token=True)
         granted = {
-            "access_token": self._tokens.issue(_CLIENT[0], ask.elapsed),
+            "access_token": self._tokens.issue(form["client_id"], ask.elapsed),
             "expires_in": self._options.expires_in,
             "token_type": "Bearer",
         }
@@ -138,8 +144,15 @@ class CentrisSimulator:
     def expire_tokens(self) -> None:
         self._tokens.expire_all()
 
+    def holder(self, ask: Ask) -> int | None:
+        if ask.method == "POST":
+            form = dict(parse_qsl(ask.body.decode("utf-8", "replace")))
+            return number_of(form.get("client_id", ""), _CLIENT[0])
+        client = self._tokens.issued_to(bearer(ask.headers.get("authorization")))
+        return None if client is None else number_of(client, _CLIENT[0])
+
     def client_config(self, url: str, identity_url: str) -> Mapping[str, object]:
-        return {
+        source = {
             "provider": self.name,
             "base_url": f"{url}/v1/odata",
             "token_url": f"{identity_url}/connect/token",
@@ -147,19 +160,21 @@ class CentrisSimulator:
             "client_secret": _CLIENT[1],
             "budget": {"windows": self._quota.budget(), "in_flight": 4},
         }
+        return several(source, ("client_id", "client_secret"), self._settings.credentials)
 
-    def _quota_headers(self, decision: Decision, ask: Ask) -> Headers:
+    def _quota_headers(self, client: str, decision: Decision, ask: Ask) -> Headers:
         """Only the longest window is told, so a large rest does not mean that there is room."""
         if not decision.windows:
             return ()
         usage = max(decision.windows, key=lambda each: each.limit.seconds)
-        if self._reset[0] != usage.reset:  # one window has one Reset, to the last digit
+        told = self._resets.get(client)
+        if told is None or told[0] != usage.reset:  # one window has one Reset, to the last digit
             at = ask.now + timedelta(seconds=max(0.0, usage.reset - ask.elapsed))
-            self._reset = (usage.reset, stamp(instant_at(at) + 600, 7))
+            told = self._resets[client] = (usage.reset, stamp(instant_at(at) + 600, 7))
         return (
             ("X-Rate-Limit-Limit", period_text(self._quota.seconds(usage.limit))),
             ("X-Rate-Limit-Remaining", str(usage.remaining)),
-            ("X-Rate-Limit-Reset", self._reset[1]),
+            ("X-Rate-Limit-Reset", told[1]),
         )
 
     def _throttled(self, client: str, limit: Limit, decision: Decision, ask: Ask) -> Answer:

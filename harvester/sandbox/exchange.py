@@ -17,6 +17,7 @@ from harvester.sandbox.client_config import config_toml
 from harvester.sandbox.detours import Detours
 from harvester.sandbox.fault_kinds import Effect, Scene
 from harvester.sandbox.faults import Asked, Faults
+from harvester.sandbox.holders import Holders
 from harvester.sandbox.quota import Pauses
 from harvester.sandbox.registry import load_simulators
 from harvester.sandbox.request_log import Entry, RequestLog, mark_of
@@ -142,7 +143,14 @@ class Sandbox:
         return await self._answer(simulator, ask, entry)
 
     async def _answer(self, simulator: Simulator, ask: Ask, entry: Entry) -> Reply:
-        asked = Asked(provider=simulator.name, path=ask.path, target=entry.path, token=ask.method == "POST")
+        entry.credential = simulator.holder(ask) if isinstance(simulator, Holders) else None
+        asked = Asked(
+            provider=simulator.name,
+            path=ask.path,
+            target=entry.path,
+            token=ask.method == "POST",
+            credential=entry.credential,
+        )
         owner = f"{simulator.name}:{entry.mark}"
         entry.paused = self._pauses.inside(owner, ask.elapsed)
         faults = self.faults.effects(asked)

@@ -37,6 +37,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     path: str = ""  # part of the path and query as sent, below the provider's mount point
     page: Count | None = None  # the n-th page of the resource: one more than were answered with 2xx before
     nth: Count | None = None  # the n-th request that fits all the other fields
+    credential: Count | None = None  # made with the n-th credential of the provider
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,6 +56,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     path: str  # decoded, below the mount point
     target: str  # path and query as sent, below the mount point
     token: bool  # a token request
+    credential: int | None = None  # the number of the credential; None: none of the provider's
 
 
 class _Live:
@@ -146,6 +148,8 @@ class Faults:
         if match.provider and match.provider != asked.provider:
             return False
         if asked.token and not match.path:
+            return False
+        if match.credential is not None and match.credential != asked.credential:
             return False
         if match.path and match.path not in asked.target:
             return False

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from harvester.sandbox.holders import number_of, several
 from harvester.sandbox.idx_account import Account
 from harvester.sandbox.idx_answers import Answers, IdxOptions
 from harvester.sandbox.idx_entries import encode
@@ -43,6 +44,7 @@ class IdxBroker:
         self._options = settings.of(self.name, IdxOptions)
         self._clock = settings.clock
         self._limited = settings.quota
+        self._credentials = settings.credentials
         self.account = Account(settings, lead_days=self._options.lead_days)
         self._answers = Answers(self.account, self._options)
         self._quotas = {
@@ -64,7 +66,8 @@ class IdxBroker:
         ancillary = ask.headers.get("ancillarykey", "")
         if not key:
             return Answer(status=406)
-        if key not in _KEYS or ancillary not in self._quotas:
+        number = number_of(key, ACCESS_KEY)
+        if (key not in _KEYS and number is None) or ancillary not in self._quotas:
             return Answer(status=401)
         asked = ask.headers.get("apiversion")
         version = effective_version(NEWEST if asked in self._options.retired else asked, self._options.version)
@@ -72,7 +75,9 @@ class IdxBroker:
         headers = (("Hourly-Access-Key-Usage", str(decision.windows[0].used)), ("Api-Version", version))
         if decision.refused is not None:
             return Answer(status=412, headers=headers, refused=decision.refused.name)
-        status, body = self._respond(ask, version, partner=bool(ancillary) or key in _PARTNER_KEYS)
+        status, body = self._respond(
+            ask, version, partner=bool(ancillary) or key in _PARTNER_KEYS or number is not None
+        )
         if not body:
             return Answer(status=status, headers=headers)
         wanted = ask.headers.get("outputtype") or ask.headers.get("outputformat") or self._options.format
@@ -102,7 +107,10 @@ class IdxBroker:
         }
         if self._limited:
             source["budget"] = {"windows": self._quotas[ANCILLARY_KEY].budget()}
-        return source
+        return several(source, ("access_key",), self._credentials)
+
+    def holder(self, ask: Ask) -> int | None:
+        return number_of(ask.headers.get("accesskey", ""), ACCESS_KEY)
 
     def mutate(self, count: int) -> None:
         self.account.mutate(count, self._clock.now())

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from harvester.sandbox.holders import number_of, numbered, several
 from harvester.sandbox.ims_records import DATABASES, RESOURCES, Database, collection, database_rows, sizes
 from harvester.sandbox.odata import Collection, Order, parse_orderby, parse_select, project, whole_number
 from harvester.sandbox.odata_filter import Compare, Condition, QueryError, conjuncts, parse_filter, together
@@ -119,8 +120,15 @@ class ImsSimulator:
     def expire_tokens(self) -> None:
         self._tokens.expire_all()
 
+    def holder(self, ask: Ask) -> int | None:
+        if ask.method == "POST":
+            form = dict(parse_qsl(ask.body.decode("utf-8", "replace")))
+            return number_of(form.get("client_id", ""), _CLIENT[0])
+        client = self._tokens.issued_to(bearer(ask.headers.get("authorization")))
+        return None if client is None else number_of(client, _CLIENT[0])
+
     def client_config(self, url: str, _identity_url: str) -> Mapping[str, object]:
-        return {
+        source = {
             "provider": self.name,
             "base_url": url,
             "token_url": f"{url}/authorization/token",
@@ -128,6 +136,7 @@ class ImsSimulator:
             "client_secret": _CLIENT[1],
             "budget": {"windows": self._quota.budget(), "in_flight": 4},
         }
+        return several(source, ("client_id", "client_secret"), self._settings.credentials)
 
     def _grant(self, ask: Ask) -> Answer:
         """The token endpoint: a form of four fields, refused with 400 whatever is wrong."""
@@ -139,7 +148,8 @@ class ImsSimulator:
                 return _token_error(f"{field} is required")
         if form["scope"] != "api" or form["grant_type"] != "client_credentials":
             return _token_error("Invalid scope or grant_type")
-        if (form["client_id"], form["client_secret"]) != _CLIENT:
+        number = number_of(form["client_id"], _CLIENT[0])
+        if number is None or form["client_secret"] != numbered(_CLIENT[1], number):
             return _token_error("Invalid credentials")
         if self._options.counts_tokens and (throttled := self._throttle(form["client_id"], ask)):
             return msgspec.structs.replace(throttled, token=True)

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from harvester.sandbox import oddities, told_quotas
+from harvester.sandbox.holders import number_of, several
 from harvester.sandbox.odata import Collection, parse_orderby, parse_select, project, whole_number
 from harvester.sandbox.odata import Order as OrderTerm
 from harvester.sandbox.odata_filter import QueryError, parse_filter
@@ -84,7 +85,7 @@ class OdataServer:
 
     def answer(self, ask: Ask) -> Answer:
         try:
-            if bearer(ask.headers.get("authorization")) != TOKEN:
+            if self.holder(ask) is None:
                 raise _Refusal(401, "Unauthorized")
             words, _, resource = ask.path.strip("/").partition("/")
             try:
@@ -118,15 +119,22 @@ class OdataServer:
     def expire_tokens(self) -> None:
         """Nothing: its token does not expire."""
 
+    def holder(self, ask: Ask) -> int | None:
+        return number_of(bearer(ask.headers.get("authorization")), TOKEN)
+
     def client_configs(self, url: str, identity_url: str) -> Mapping[str, Mapping[str, object]]:
         """A source for each of the servers asked for; its name are the oddities, or a number where they are many."""
         return {
-            _source_name(server, number): {
-                "provider": self.provider,
-                "base_url": f"{url}/{server}",
-                "token": TOKEN,
-                "resources": list(KEYS),
-            }
+            _source_name(server, number): several(
+                {
+                    "provider": self.provider,
+                    "base_url": f"{url}/{server}",
+                    "token": TOKEN,
+                    "resources": list(KEYS),
+                },
+                ("token",),
+                self._settings.credentials,
+            )
             for number, server in enumerate(self._servers, start=1)
         }
 
@@ -144,7 +152,7 @@ class OdataServer:
         quota = self._quotas.setdefault(
             words, Quota(told_quotas.limits(per_minute), time_scale=self._settings.time_scale)
         )
-        decision = quota.take(TOKEN, ask.now, ask.elapsed)
+        decision = quota.take(bearer(ask.headers.get("authorization")), ask.now, ask.elapsed)
         if decision.refused is not None:
             answer = msgspec.structs.replace(_Refusal(429, "Quota exceeded").answer, refused=decision.refused.name)
         else:

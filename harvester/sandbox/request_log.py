@@ -23,6 +23,7 @@ class Entry(msgspec.Struct, kw_only=True):
     identity: bool = False  # it came to the identity provider's port
     status: int = 0  # 0: not answered (yet)
     mark: str = ""  # of the credential: start of its hash, never the secret; "": none was sent
+    credential: int | None = None  # which of the provider's it is, from 1; None: none of them
     token: bool = False  # a token request
     over: str = ""  # name of the window that was over its limit
     paused: bool = False  # inside a pause the client had been told about

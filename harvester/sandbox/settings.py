@@ -16,6 +16,8 @@ from harvester.contracts import Clock
 
 Options = TypeVar("Options", bound=msgspec.Struct)
 
+MOST_CREDENTIALS = 9
+
 DATA_END = datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
 """Generated modification times end here, so that the same seed gives the same bytes on every day."""
 
@@ -32,12 +34,15 @@ class Settings:
     mutate: float = 0.0  # rows changed a second, over all providers, while serving
     webhooks: str = ""  # where changes are posted to, by the providers that do that; "": nowhere
     webhook_secret: str = ""  # signs the posts, base64 with or without whsec_; "": they are not signed
+    credentials: int = 1  # of each provider that a written configuration holds, each with a quota of its own
     gzip: bool = False  # compress answers for clients that accept it
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # by simulator name
 
     def __post_init__(self) -> None:
         if self.records < 1:
             raise ValueError(f"records must be at least 1, not {self.records}")
+        if not 1 <= self.credentials <= MOST_CREDENTIALS:
+            raise ValueError(f"credentials must lie from 1 to {MOST_CREDENTIALS}, not {self.credentials}")
         if not self.time_scale > 0:
             raise ValueError(f"time_scale must be above 0, not {self.time_scale}")
         if self.webhooks and not self.webhooks.startswith(("http://", "https://")):

@@ -15,6 +15,7 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from harvester.sandbox.holders import several
 from harvester.sandbox.property_fields import money
 from harvester.sandbox.quota import Limit, Quota
 from harvester.sandbox.records import Row, Table, splice
@@ -22,7 +23,7 @@ from harvester.sandbox.settings import Settings
 from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
 from harvester.sandbox.skip_tokens import SkipTokens, TokenRefused
-from harvester.sandbox.spark_keys import KEYS, SparkKey, read_key
+from harvester.sandbox.spark_keys import KEYS, SparkKey, holder_of, read_key
 from harvester.sandbox.spark_listings import masked_names, served, sub_resource
 from harvester.sandbox.spark_market import Market
 from harvester.sandbox.spark_order import behind, bound_query, in_order, nearby, predicate
@@ -156,7 +157,10 @@ class Spark:
         source: dict[str, object] = {"provider": self.name, "base_url": f"{url}/v1", "token": KEYS["replication"].token}
         if self._settings.quota:
             source["budget"] = {"windows": self._quota.budget()}
-        return source
+        return several(source, ("token",), self._settings.credentials)
+
+    def holder(self, ask: Ask) -> int | None:
+        return holder_of(ask)
 
     # -------------------------------------------------------------- the data
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from harvester.sandbox.holders import number_of, numbered
+from harvester.sandbox.simulator import Ask
 from harvester.sandbox.spark_shapes import Failure
 
 
@@ -34,6 +36,19 @@ KEYS: Mapping[str, SparkKey] = {
 _BY_TOKEN = {key.token: key for key in KEYS.values()}
 
 
+def _key_of(token: str) -> SparkKey | None:
+    """The key of a token. Of the replication key there are several, each with a quota of its own."""
+    number = number_of(token, KEYS["replication"].token)
+    if number is None or number == 1:
+        return _BY_TOKEN.get(token)
+    return SparkKey(name=numbered("replication", number), token=token, replication=True)
+
+
+def holder_of(ask: Ask) -> int | None:
+    """Which of the replication keys *ask* was made with; None: with none of them."""
+    return number_of(ask.headers.get("authorization", "").partition(" ")[2].strip(), KEYS["replication"].token)
+
+
 def read_key(headers: Mapping[str, str], *, wrong_host: bool, user_agent: bool) -> SparkKey:
     """The key of a request; the vendor's own client writes the scheme as ``OAuth``.
 
@@ -42,7 +57,7 @@ def read_key(headers: Mapping[str, str], *, wrong_host: bool, user_agent: bool) 
             that is not for replication, 1016 without the user agent header where that is demanded.
     """
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    key = _BY_TOKEN.get(token.strip()) if scheme.lower() in ("bearer", "oauth") else None
+    key = _key_of(token.strip()) if scheme.lower() in ("bearer", "oauth") else None
     if key is None:
         raise Failure(1000)
     if key.refused is not None:

@@ -14,6 +14,7 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from harvester.sandbox.holders import several
 from harvester.sandbox.odata import Collection, project, whole_number
 from harvester.sandbox.odata_expand import Expand
 from harvester.sandbox.odata_filter import QueryError, predicate
@@ -24,7 +25,7 @@ from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
 from harvester.sandbox.skip_tokens import SkipTokens, TokenRefused
 from harvester.sandbox.spark_keys import KEYS as ACCESS_KEYS
-from harvester.sandbox.spark_keys import SparkKey, read_key
+from harvester.sandbox.spark_keys import SparkKey, holder_of, read_key
 from harvester.sandbox.spark_market import Market
 from harvester.sandbox.spark_order import behind
 from harvester.sandbox.spark_reso_metadata import field_types, metadata
@@ -131,7 +132,10 @@ class SparkReso:
         source: dict[str, object] = {"provider": self.name, "base_url": f"{url}/Reso/OData", "token": token}
         if self._settings.quota:
             source["budget"] = {"windows": self._quota.budget()}
-        return source
+        return several(source, ("token",), self._settings.credentials)
+
+    def holder(self, ask: Ask) -> int | None:
+        return holder_of(ask)
 
     # -------------------------------------------------------------- the data
 

@@ -55,6 +55,11 @@ class Tokens:
         live.used = now
         return live.client
 
+    def issued_to(self, token: str) -> str | None:
+        """Whose token this is or was, without noting a use; None: it is not known any more."""
+        live = self._live.get(token)
+        return None if live is None else live.client
+
     def expire_all(self) -> None:
         self._live.clear()
 
