@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from harvester.api.ports import Ports
 from harvester.errors import ArgumentError
 from harvester.store.commits import read_log, walks
-from harvester.store.manifest import Manifest, read_manifest
+from harvester.store.manifest import CredentialUse, Manifest, read_manifest
 from harvester.store.runs import RunDirectory, find_all_runs
 
 
@@ -27,6 +27,7 @@ class ResourceStatus(Struct, frozen=True, kw_only=True):
     records: int = 0
     bytes: int = 0  # on disk
     watermark: str | None = None  # where the next delta starts; None: the resource has no such question
+    credentials: tuple[CredentialUse, ...] = ()  # that shared the work of that run; (): one did all of it
     unfinished_run: str = ""  # "": none
     committed: int = 0  # records the unfinished run holds
     walks_done: int = 0
@@ -79,6 +80,7 @@ def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusR
                 records=manifest.records,
                 bytes=manifest.bytes,
                 watermark=manifest.watermark,
+                credentials=manifest.credentials,
             )
         rows.append(_with_unfinished(row, going[-1], ports or Ports()) if going else row)
     return StatusReport(out=str(root), resources=tuple(rows))

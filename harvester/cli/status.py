@@ -59,6 +59,9 @@ def status(out: Path = Path("out"), /, *, json: bool = False, debug: bool = Fals
     console.print(table)
     write_reasons(console, [(row.source, row.resource, row.verdict, row.reason) for row in report.resources])
     for row in report.resources:
+        if row.credentials:
+            shares = ", ".join(f"{each.name} {units.number_of(each.requests, 'request')}" for each in row.credentials)
+            write_line(console, f"{row.source} {row.resource}: {shares}")
         if row.unfinished_run:
             write_line(console, _unfinished(row), "yellow")
     if report.unfinished:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import PurePath
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from harvester.contracts import LinkedPager, Transport
 from harvester.engine.assignment import assign
 from harvester.engine.closing import Closing
@@ -30,6 +32,7 @@ from harvester.engine.sieve import Sieve
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.state import Run, grounded, load_state
+from harvester.engine.views import agree
 from harvester.engine.whole_state import load_whole_state
 from harvester.engine.workshop import Workshop
 from harvester.errors import ConfigError, FilterIgnored, HarvesterError
@@ -39,7 +42,7 @@ from harvester.store import layout
 from harvester.store.commits import Commit
 from harvester.store.key_table import KeyTable
 from harvester.store.keys import SeenKeys
-from harvester.store.manifest import KeyDigest, Manifest, write_manifest
+from harvester.store.manifest import CredentialUse, KeyDigest, Manifest, write_manifest
 from harvester.store.runs import tidy
 from harvester.store.splits import Sketches
 
@@ -59,6 +62,7 @@ class ResourceRun:
         self._earlier = Earlier(site.fs, site.rng, self.directory, source.name, blueprint)
         self._past = PastRuns(site.fs, site.out, source.name, blueprint, self.directory)
         self._requests = 0
+        self._by_credential: dict[str, int] = {}
         self._transport: Transport = source.connect(self._count_request)
         self._crew = Crew(source, site, self.directory)
         self._digest = KeyDigest()
@@ -92,6 +96,7 @@ class ResourceRun:
                 manifest, self._held_in = finished
                 self._earlier.check_fingerprint(manifest.fingerprint)
                 return self._report_finished(manifest)
+            await agree(self._source, self._blueprint, site=self._site, transport=self._transport, values=values)
             return await self._harvest(values, doubt)
         except HarvesterError as error:
             await self._in_thread(self._earlier.drop_empty)
@@ -297,7 +302,10 @@ class ResourceRun:
 
     def _finish(self, reason: str) -> None:
         site = self._site
-        manifest = self._evidence.manifest(reason, requests=self._requests, started=self._started)
+        manifest = replace(
+            self._evidence.manifest(reason, requests=self._requests, started=self._started),
+            credentials=tuple(CredentialUse(name=name, requests=n) for name, n in sorted(self._by_credential.items())),
+        )
         self._watermark = manifest.watermark
         tidy(site.fs, self.directory, {entry.path for entry in manifest.shards})
         held_in = self._past.renew(manifest, self._crew.walks.values()) if site.renews else None
@@ -404,6 +412,8 @@ class ResourceRun:
     def _count_request(self, event: Event) -> None:
         if isinstance(event, Requested):
             self._requests += 1
+            if event.credential:
+                self._by_credential[event.credential] = self._by_credential.get(event.credential, 0) + 1
         self._site.sink(event)
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:

@@ -28,6 +28,7 @@ from harvester.engine.sieve import Sieve
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stamps import stamp_of
+from harvester.engine.views import agree
 from harvester.engine.worker import MAX_RESTARTS
 from harvester.errors import ArgumentError, ConfigError, CursorExpired, OrderViolated, SeamBroken
 from harvester.model import PerValue, Phase, Rejected, Walk
@@ -152,6 +153,7 @@ class PageStream:
         values = await self._values(blueprint.resource.per_value)
         earlier = await self._in_thread(self._load)
         walks = assign(blueprint.walks(values, site.clock.now()), earlier)
+        await agree(self.source, blueprint, site=site, transport=self._transport, values=values)
         with SeenKeys(site.fs, None) as seen:
             sieve = Sieve(blueprint.resource, seen, KeyDigest())
             positions: dict[str, Position] = {}

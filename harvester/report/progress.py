@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
@@ -14,6 +15,7 @@ from harvester.contracts import Clock
 from harvester.events import (
     Compared,
     Counted,
+    CredentialLost,
     Event,
     ListingBegun,
     PageFetched,
@@ -91,7 +93,8 @@ class Board:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lines: dict[tuple[str, str], _Line] = {}
-        self._credentials: dict[str, _Credential] = {}
+        self._credentials: dict[str, _Credential] = {}  # by source, whatever asks
+        self._several: dict[str, dict[str, _Credential]] = {}  # by source and name, where a source has several
         self._told: set[tuple[str, str]] = set()
 
     def fold(self, event: Event) -> Text | None:
@@ -101,7 +104,8 @@ class Board:
             case PageFetched():
                 if line := self._lines.get((event.source, event.resource)):
                     line.add(now, event.records)
-                    self._credential(event.source).why = ""
+                    for each in (self._credential(event.source), *self._several.get(event.source, {}).values()):
+                        each.why = ""
             case ListingBegun():
                 if line := self._lines.get((event.source, event.resource)):
                     line.doing = "listing all keys"
@@ -116,9 +120,9 @@ class Board:
                 if line := self._lines.get((event.source, event.resource)):
                     line.quarantined += 1
             case WindowUse():
-                self._credential(event.source).window = _window(event)
+                self._credential(event.source, event.credential).window = _window(event)
             case Waiting():
-                credential = self._credential(event.source)
+                credential = self._credential(event.source, event.credential)
                 credential.paused_until, credential.why = now + event.seconds, event.reason
             case Repeated():
                 credential = self._credential(event.source)
@@ -136,6 +140,9 @@ class Board:
                 return self._farewell(event)
             case SourceFailed():
                 return safe(f"{event.source} failed: {event.reason}", "red")
+            case CredentialLost():
+                self._several.get(event.source, {}).pop(event.credential, None)
+                return safe(credential_lost(event), "yellow")
             case Probed() if event.requests or event.doubt:
                 doubt = f"; in doubt: {event.doubt}" if event.doubt else ""
                 return safe(f"{event.source} {event.resource}: {event.walk}: {event.reason}{doubt}")
@@ -164,7 +171,9 @@ class Board:
         return Group(*(Text(text.rstrip(), no_wrap=True, overflow="ellipsis") for text in texts))
 
     def _cells(self, line: _Line, now: float) -> tuple[str, ...]:
-        credential = self._credentials.get(line.source) or _Credential()
+        credential = _together(
+            self._credentials.get(line.source) or _Credential(), self._several.get(line.source) or {}
+        )
         return (
             line.name,
             units.number_of(line.before + line.records, "record"),
@@ -182,7 +191,9 @@ class Board:
         reason = "for the same reason" if shared and event.reason else event.reason
         return text.append_text(verdict(event.verdict, reason))
 
-    def _credential(self, source: str) -> _Credential:
+    def _credential(self, source: str, name: str = "") -> _Credential:
+        if name:
+            return self._several.setdefault(source, {}).setdefault(name, _Credential())
         return self._credentials.setdefault(source, _Credential())
 
 
@@ -211,6 +222,24 @@ class Progress:
         left_behind = self._board.fold(event)
         if left_behind is not None:
             self._live.console.print(left_behind)
+
+
+def credential_lost(event: CredentialLost) -> str:
+    """That one of several credentials is refused, and who goes on; for people."""
+    rest = f"{', '.join(event.left)} go on" if len(event.left) > 1 else f"{event.left[0]} goes on" if event.left else ""
+    return f"warning: {event.source}: the credential {event.credential} is refused; {rest or 'none is left'}"
+
+
+def _together(shared: _Credential, several: Mapping[str, _Credential]) -> _Credential:
+    """What is told of a source: it waits when all of its credentials do, until the first of them may go on."""
+    if not several:
+        return shared
+    first = min(several.values(), key=lambda each: each.paused_until)
+    return _Credential(
+        window=", ".join(f"{name} {each.window}" for name, each in tuple(several.items()) if each.window),
+        paused_until=first.paused_until or shared.paused_until,
+        why=first.why or shared.why,
+    )
 
 
 def _window(event: WindowUse) -> str:

@@ -87,6 +87,8 @@ def write_report(report: Report, console: Console) -> None:
         write_line(console, f"{failure.source} failed: {failure.reason}", "red")
     for warning in report.warnings:
         write_line(console, f"warning: {warning}", "yellow")
+    for source, line in _shares(report).items():
+        write_line(console, f"{source}: {line}")
     for promise in report.promises:
         write_line(console, promise_line(promise))
     write_line(console, summary(report), "bold")
@@ -107,6 +109,17 @@ def summary(report: Report) -> str:
 def report_json(report: Report) -> bytes:
     """The whole Report as one JSON object on one line, without line end; times RFC 3339, durations seconds."""
     return msgspec.json.encode(report)
+
+
+def _shares(report: Report) -> dict[str, str]:
+    """By source with several credentials: what each of them did."""
+    told: dict[str, list[str]] = {}
+    for row in report.credentials:
+        lost = ", refused" if row.refused else ""
+        told.setdefault(row.source, []).append(
+            f"{row.credential} {units.number_of(row.requests, 'request')}{lost} ({units.duration(row.waits)} waiting)"
+        )
+    return {source: ", ".join(lines) for source, lines in told.items()}
 
 
 def _some(names: list[str]) -> str:

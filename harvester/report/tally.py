@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from harvester.events import (
     Committed,
+    CredentialLost,
     Event,
     Quarantined,
     Requested,
@@ -49,6 +50,16 @@ class SourceFailure(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class CredentialRow(Struct, frozen=True, kw_only=True):
+    """One of several credentials of a source."""
+
+    source: str
+    credential: str
+    requests: int
+    waits: float  # seconds in which nothing was sent by it
+    refused: str  # why it was not used to the end; "" when it was
+
+
 class Totals(Struct, frozen=True, kw_only=True):
     """Sums over the run; ``requests`` counts what went on the wire, tokens and repeats included."""
 
@@ -70,6 +81,7 @@ class Report(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]  # each once, in the order they came
     totals: Totals
     exit_status: int
+    credentials: tuple[CredentialRow, ...] = ()  # of sources that have several
     promises: tuple[PromiseRow, ...] = ()  # of sources that had one and ran from beginning to end
 
     @property
@@ -102,8 +114,10 @@ class Tally:
         self._failures: dict[str, str] = {}
         self._warnings: dict[str, None] = {}
         self._requests: dict[str, int] = {}
-        self._waited_until: dict[str, datetime] = {}
-        self._waits: dict[str, float] = {}
+        self._waited_until: dict[tuple[str, str], datetime] = {}  # by source and credential
+        self._waits: dict[tuple[str, str], float] = {}
+        self._shares: dict[tuple[str, str], int] = {}  # requests by each of several credentials
+        self._lost: dict[tuple[str, str], str] = {}
         self._end: RunFinished | None = None
         self._promises = Promises()
 
@@ -113,6 +127,14 @@ class Tally:
         match event:
             case Requested():
                 self._requests[event.source] = self._requests.get(event.source, 0) + 1
+                if event.credential:
+                    owner = event.source, event.credential
+                    self._shares[owner] = self._shares.get(owner, 0) + 1
+            case CredentialLost():
+                self._lost[event.source, event.credential] = event.reason
+                rest = ", ".join(event.left) or "nobody"
+                message = f"the credential {event.credential} is refused, {rest} took over its work"
+                self._warnings[f"{event.source}: {message}: {event.reason}"] = None
             case Committed():
                 if row := self._open.get((event.source, event.resource)):
                     row.rows += event.rows
@@ -137,7 +159,7 @@ class Tally:
 
     def report(self) -> Report:
         """What is known so far. A resource without an end counts as interrupted."""
-        rows = tuple(_row(key, row, self._waited(key[0]) - row.waited_before) for key, row in self._open.items())
+        rows = tuple(_row(key, row, self._waits_of(key[0], row)) for key, row in self._open.items())
         failures = tuple(SourceFailure(source=source, reason=reason) for source, reason in self._failures.items())
         return Report(
             out=self._out,
@@ -150,10 +172,20 @@ class Tally:
                 records=sum(row.records for row in rows),
                 bytes=sum(row.bytes for row in rows),
                 requests=sum(self._requests.values()),
-                waits=sum(self._waited(source) for source in self._waits),
+                waits=sum(self._waited(source) for source in dict.fromkeys(source for source, _ in self._waits)),
                 quarantined=sum(row.quarantined for row in rows),
             ),
             exit_status=self._exit_status(rows, failures),
+            credentials=tuple(
+                CredentialRow(
+                    source=source,
+                    credential=name,
+                    requests=self._shares.get((source, name), 0),
+                    waits=self._waited_by(source, name),
+                    refused=self._lost.get((source, name), ""),
+                )
+                for source, name in sorted({*self._shares, *self._lost})
+            ),
             promises=self._promises.rows(),
         )
 
@@ -179,25 +211,36 @@ class Tally:
             )
             self._open[key] = self._begun(started)
         row = self._open[key]
-        row.finished, row.waits = event, self._waited(event.source) - row.waited_before
+        row.finished, row.waits = event, self._waits_of(event.source, row)
 
     def _begun(self, started: ResourceStarted) -> _Open:
         return _Open(started=started, waited_before=self._waited(started.source))
 
     def _wait(self, event: Waiting) -> None:
         # Several workers report the same pause: only what reaches beyond the last one is new.
-        begin = max(event.at, self._waited_until.get(event.source, event.at))
+        owner = event.source, event.credential
+        begin = max(event.at, self._waited_until.get(owner, event.at))
         if event.until <= begin:
             return
-        self._waited_until[event.source] = event.until
-        self._waits[event.source] = self._waits.get(event.source, 0.0) + (event.until - begin).total_seconds()
+        self._waited_until[owner] = event.until
+        self._waits[owner] = self._waits.get(owner, 0.0) + (event.until - begin).total_seconds()
+
+    def _waits_of(self, source: str, row: _Open) -> float:
+        # A credential that begins to work while others wait makes it less.
+        return max(0.0, self._waited(source) - row.waited_before)
 
     def _waited(self, source: str) -> float:
-        """Seconds the credential has waited until now: what is announced beyond the last event is still to come."""
-        if source not in self._waits or self._last is None:
+        """Seconds a source has waited until now. Of several credentials, the one that waited least was at work."""
+        names = {name for owner, name in {*self._shares, *self._waits} if owner == source}
+        return min((self._waited_by(source, name) for name in names), default=0.0)
+
+    def _waited_by(self, source: str, name: str) -> float:
+        """The same of one credential: what is announced beyond the last event is still to come."""
+        owner = source, name
+        if owner not in self._waits or self._last is None:
             return 0.0
-        still = (self._waited_until[source] - self._last).total_seconds()
-        return self._waits[source] - max(0.0, still)
+        still = (self._waited_until[owner] - self._last).total_seconds()
+        return self._waits[owner] - max(0.0, still)
 
 
 def _row(key: tuple[str, str], row: _Open, waits_so_far: float) -> ResourceRow:

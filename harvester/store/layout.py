@@ -99,6 +99,13 @@ def profile_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
     return state_directory(out) / "profiles" / f"{source}.{resource_dirname}.json"
 
 
+def views_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
+    """``out/_harvester/views/centris.Property.json``: the credentials that were found to see the same records."""
+    _check(source, "sources", "source name")
+    _check(resource_dirname, f"sources.{source}.resources", "resource name")
+    return state_directory(out) / "views" / f"{source}.{resource_dirname}.json"
+
+
 def renewal_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
     """``out/_harvester/renewals/centris.Property.json``: the last run that found nothing new."""
     _check(source, "sources", "source name")

@@ -53,6 +53,13 @@ class WalkEvidence(Struct, frozen=True, kw_only=True):
     extra_requests: int = 0  # of offset pages: those that did not read on, but mended, or proved the end
 
 
+class CredentialUse(Struct, frozen=True, kw_only=True):
+    """What one of several credentials did for the run, in the attempt that finished it."""
+
+    name: str
+    requests: int
+
+
 class Gap(Struct, frozen=True, kw_only=True):
     """Where something may be missing, and why. Bounds are inclusive; None: not known, it may be anywhere."""
 
@@ -130,6 +137,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     gaps: tuple[Gap, ...] = ()  # () when complete
     sweep: SweepEvidence | None = None  # None: none was made; of a base: the newest that is in it
     folded: Folded | None = None  # it was not harvested, but is the current state of earlier runs; None: of itself
+    credentials: tuple[CredentialUse, ...] = ()  # (): the source has one only
     shards: tuple[ShardEntry, ...]
 
 
