@@ -228,13 +228,13 @@ def test_what_this_release_does_not_understand_is_refused(harvested: Harvested) 
     """A kind of shard that may take records away must not be passed over."""
     name = harvested.run([record("1")])
     directory = layout.run_directory(OUT, "centris", "Property", name)
-    harvested.fs.replace(directory / "sets-w00-00000-abc.ndjson", b"{}\n")
+    harvested.fs.replace(directory / "prices-w00-00000-abc.ndjson", b"{}\n")
     told = read_document(harvested.fs, directory / "_manifest.json", Manifest, frozenset({1}))
-    extra = structs.replace(told.shards[0], path="sets-w00-00000-abc.ndjson")
+    extra = structs.replace(told.shards[0], path="prices-w00-00000-abc.ndjson")
     harvested.fs.replace(
         directory / "_manifest.json", encode_document(structs.replace(told, shards=(*told.shards, extra)))
     )
-    with pytest.raises(StorageError, match="does not know what 'sets' shards mean"):
+    with pytest.raises(StorageError, match="does not know what 'prices' shards mean"):
         harvested.view()
 
 
