@@ -14,6 +14,7 @@ class Kind(Enum):
     """Why a page is asked for."""
 
     ON = "on"  # reads on
+    FAR = "far"  # shows that all before it exists
     FILL = "fill"  # what a shorter page left out
     MEND = "mend"  # a seam that did not meet
     END = "end"  # reads on from all there is, or shows that it is all

@@ -25,6 +25,7 @@ from harvester.engine.collation import Collation
 from harvester.engine.front import Front
 from harvester.engine.gaps import Gaps
 from harvester.engine.lengths import Lengths
+from harvester.engine.scouts import Ahead, Scouts
 from harvester.engine.spans import Key, PageKeys, Span, from_edge
 from harvester.engine.tail import Tail
 from harvester.errors import SeamBroken
@@ -36,7 +37,7 @@ _MOST_IDLE = 32  # answers one after another that prove nothing new
 _TEST = 16  # records of a page that shows whether pages come whole
 _MOST_CUTS = 2  # of such pages that did not
 _WINDOW = 2  # times the lanes: pages that may be read beyond what is proved
-_SPECULATION = 10  # without a total: one page more is asked for in advance for so many that came
+_SPECULATION = 30  # without a total: one page more is asked for in advance for so many that came
 _SURE = 20  # pages before that
 
 
@@ -68,6 +69,7 @@ class Cover:
         self._lengths = Lengths(size, exact=grid.exact)
         self._front = Front(grid, self._lengths)
         self._gaps = Gaps(self._lengths)
+        self._scouts = Scouts(lanes)
         self._wall: int | None = None  # nothing came from there on
         self._collation = Collation()
         self._signatures: dict[tuple[Key, Key], int] = {}
@@ -103,9 +105,17 @@ class Cover:
         cell = self._gap_cell()
         if cell is not None:
             return cell
+        cell = self._far_cell()
+        if cell is not None:
+            return cell
         if self._may_go_on():
             return self._next_on()
-        return None if self._flying or len(self._spans) > 1 else self._end_cell()
+        if self._flying or len(self._spans) > 1:
+            return None
+        if self._scouts.waiting:
+            self._meet(self._scouts.rest())
+            return self._next()
+        return self._end_cell()
 
     def _first_cell(self) -> Cell:
         size = self._lengths.size
@@ -173,10 +183,30 @@ class Cover:
             return False
         if self._told is not None:
             return front < self._told
-        share = _SPECULATION if self._grid.exact else 3 * _SPECULATION
+        if front < self._scouts.known:
+            return True
+        share = _SPECULATION
         return bool(self._flying) and ahead < 1 + max(0, self.pages - _SURE) // share
 
+    def _far_cell(self) -> Cell | None:
+        """Where nobody says how many there are: a page far ahead, one at a time."""
+        if self._told is not None or not self._grid.exact or self._tail.claimed:
+            return None
+        if any(cell.kind is Kind.FAR for cell in self._flying):
+            return None
+        lengths, front = self._lengths, self._front.rank
+        step = lengths.length - lengths.overlap
+        place = self._scouts.place(front - lengths.overlap, step, self.pages) if step > 0 else None
+        return None if place is None else Cell(place, lengths.size, Kind.FAR)
+
+    def _meet(self, ahead: Ahead) -> None:
+        """What came from far ahead is a page like any other now."""
+        self._join(ahead.cell, ahead.page, ahead.rows, None)
+        self._check_end()
+
     def _next_on(self) -> Cell:
+        while (ahead := self._scouts.met(self._front.rank - self._lengths.overlap)) is not None:
+            self._meet(ahead)
         cell = self._front.next(self._told)
         test = self._lengths.to_test
         if test is not None and self._grid.exact and test < cell.size:
@@ -267,6 +297,10 @@ class Cover:
             self._shrink(rows)
         if self._wall is not None and cell.start + rows > self._wall:
             self._wall = None
+        if cell.kind is Kind.FAR:
+            self._scouts.found(Ahead(cell, page, rows))
+            self._idle = 0
+            return True
         self._join(cell, page, rows, count)
         self._check_end()
         return True
@@ -275,7 +309,8 @@ class Cover:
         """The server does not go so far (FAULTS P16). Raises ``SeamBroken`` when that leaves a gap."""
         self._flying.remove(cell)
         self._answers += 1
-        if cell.kind is not Kind.ON or not self._spans or cell.start <= self._spans[-1].end:
+        beyond = bool(self._spans) and cell.start > self._spans[-1].end
+        if cell.kind not in {Kind.ON, Kind.FAR} or not beyond:
             raise SeamBroken(f"the server refuses the page that begins with record {cell.start:,}")
         self._nothing(cell, None)
 
@@ -307,6 +342,9 @@ class Cover:
             lengths = self._lengths
             self._tail.empty(cell.start, self._spans[-1].end, lengths.overlap, lengths.length // 2)
             self._check_end()
+        elif cell.kind is Kind.FAR:
+            self.extra += 1
+            self._scouts.missed(cell)
         else:
             self.extra += 1
             self._wall = cell.start if self._wall is None else min(self._wall, cell.start)
@@ -421,8 +459,8 @@ class Cover:
             raise SeamBroken(f"pages of {self._lengths.length} records are too small to overlap")
 
     def _check_end(self) -> None:
-        if self._tail.proved and len(self._spans) == 1 and self._spans[0].anchored:
-            self.ended = True
+        whole = len(self._spans) == 1 and self._spans[0].anchored and not self._scouts.waiting
+        self.ended = self.ended or (self._tail.proved and whole)
 
     # -------------------------------------------------------------- the cursor
 

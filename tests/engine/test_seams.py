@@ -141,6 +141,41 @@ def test_seams_cost_at_most_fifteen_requests_in_a_hundred(
             assert walked.requests <= 1.15 * math.ceil(20_000 / cap), (cap, walked.requests)
 
 
+@pytest.mark.parametrize("every", [0, 3])
+def test_without_a_total_pages_far_ahead_show_how_many_may_be_asked_for_at_once(every: int) -> None:
+    """A hundred pages in a third of the round trips, sixteen at a time in the end, for a tenth more requests."""
+    server = OffsetServer(rows_of(every, 100_000), Random(every), every=every)
+    cover = Cover(AnyOffset(), 1000, lanes=16)
+    seen: set[tuple[str, ...]] = set()
+    trips = requests = most = 0
+    while not cover.ended:
+        cells = cover.wanted(16)
+        trips, requests, most = trips + 1, requests + len(cells), max(most, len(cells))
+        for cell, (rows, _) in [(cell, server.serve(cell)) for cell in cells]:
+            if not cover.ended and answered(cover, rows, cell):
+                seen.update(map(key, rows))
+    assert not {key(row) for row in server.lasting} - seen
+    assert (trips <= 45, most, requests <= 113) == (True, 16, True), (trips, most, requests)
+
+
+def test_what_came_from_far_ahead_is_not_the_end_of_the_walk() -> None:
+    """FAULTS P04: the page before it claims to be the last, and is not."""
+    cover = Cover(AnyOffset(), 20, lanes=4)
+    rows = list(range(2_000))
+    far = None
+    while far is None:
+        for cell in cover.wanted(4):
+            if cell.kind is Kind.FAR:
+                far = cell
+            else:
+                answered(cover, rows[cell.start : cell.start + cell.size], cell)
+    answered(cover, rows[far.start : far.start + far.size], far)
+    server = OffsetServer(rows[: far.start - 5] + rows[far.start :], Random(1))  # five have gone
+    walk(cover, server, Random(1), lanes=4)
+    assert cover.ended
+    assert cover.reached.end == len(server.rows)
+
+
 def test_a_set_that_stands_still_costs_the_overlap_and_the_proof_of_its_end() -> None:
     server = OffsetServer(rows_of(1, 20_000), Random(1))
     server.count = lambda rows: rows
