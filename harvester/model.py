@@ -107,6 +107,7 @@ class Phase(StrEnum):
     DELTA = "delta"
     SWEEP = "sweep"
     REPAIR = "repair"  # records that a sweep showed to be missing or different, fetched again
+    PUSH = "push"  # records that the provider said had changed, fetched one by one
     SETS = "sets"  # the related records of one parent after another
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from harvester.contracts import AuthScheme, Envelope, Judge, Metadata, Pager, SetPager, SignalReader
 from harvester.inquiry import Questions
-from harvester.model import Budget, PageRequest, Relation, Resource, Walk
+from harvester.model import Budget, Notice, PageRequest, Relation, Resource, Walk
+
+Guard = Callable[[bytes, Mapping[str, str], datetime], str | None]
+"""From the body and headers (names in lower case) of a post, and the time (aware UTC): None when it is not from who it
+says, else the id by which it is told when it comes again; "" when nothing vouches for one."""
 
 
 def by_convention(name: str) -> Resource:
@@ -58,6 +63,16 @@ class Repair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Push:
+    """How a provider posts what has changed."""
+
+    # Raises ProtocolError when the body holds no notices.
+    read: Callable[[bytes], Sequence[Notice]]
+    # From the secrets that are good now, and the header that holds a shared one; raises ConfigError for a bad one.
+    guard: Callable[[Sequence[str], str], Guard]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """How one API dialect is asked, read, judged and limited.
 
@@ -102,6 +117,7 @@ class Provider:
     metadata: Metadata | None = None  # where it tells its data model; None: it does not
     open_resources: bool = False  # names outside *resources* may be configured (OData)
     describe: Callable[[str], Resource] = by_convention  # members of a resource outside *resources*
+    push: Push | None = None  # None: it posts nothing
     options: frozenset[str] = field(default_factory=frozenset)  # source keys that only some providers take
     timeout: float = 60.0  # read timeout, seconds
     link_lifetime: float | None = None  # seconds for which a next link lives untouched; None: it does not die

@@ -13,7 +13,7 @@ from harvester import providers
 from harvester.api.ledger import open_ledger, quota_url
 from harvester.api.ports import Ports
 from harvester.api.selection import blueprints_of, wanted_of
-from harvester.config.check import check_config, check_resource_names, check_secrets, check_source_names
+from harvester.config.check import check_config, check_resource_names, check_secrets, check_source_names, check_webhooks
 from harvester.config.schema import Config, SourceConfig
 from harvester.config.secrets import SecretStore, SourceCredential, configured_secrets, credential_path
 from harvester.contracts import Auth, Judge, Sink, Transport
@@ -81,6 +81,7 @@ def set_up(config: Config, name: str) -> Setup:
     if base_url is None:
         raise ConfigError(f"{provider.title} needs the URL of the service", path=f"sources.{name}.base_url")
     check_secrets(name, section, provider.auth.secrets(), provider.auth.takes())
+    check_webhooks(name, section, posts=provider.push is not None)
     return Setup(
         name=name,
         section=section,

@@ -10,16 +10,38 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from harvester.errors import ConfigError
+from harvester.provider import Guard
 
 TOLERANCE = 300.0  # seconds a signed post may be old, or ahead of this clock
 
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _PREFIX = "whsec_"
 _LEAST = 16  # bytes of a signing key; less can be guessed
+
+
+def guard(secrets: Sequence[str], header: str) -> Guard:
+    """Who may post, as *secrets* decide; (): everybody. Several are good while one is being replaced (FAULTS W01).
+
+    A secret with ``whsec_`` in front signs posts; any other one stands in *header* itself. Only a signature vouches
+    for the id of a post.
+
+    Raises:
+        ConfigError: a signing secret is none.
+    """
+    keys = tuple(signing_key(secret) for secret in secrets if secret.startswith(_PREFIX))
+    shared = tuple(secret for secret in secrets if not secret.startswith(_PREFIX))
+
+    def admits(body: bytes, headers: Mapping[str, str], now: datetime) -> str | None:
+        known = [has_secret(headers, header, secret) for secret in shared]
+        if keys and is_signed(body, headers, keys, now):
+            return headers["webhook-id"]
+        return "" if any(known) or not secrets else None
+
+    return admits
 
 
 def signing_key(secret: str) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 from harvester.config.schema import BudgetConfig, Config, SourceConfig
-from harvester.config.secrets import SECRET_KEYS, Secret, configured_secrets, credential_path
+from harvester.config.secrets import SECRET_KEYS, WEBHOOK_SECRETS, Secret, configured_secrets, credential_path
 from harvester.config.typed import unknown_key
 from harvester.errors import ArgumentError, ConfigError
 
@@ -32,6 +32,8 @@ def check_config(config: Config) -> None:
     _check_sweeps(config, "")
     if config.health is not None:
         check_address(config.health, "health")
+    if config.listen is not None:
+        check_address(config.listen, "listen")
     if not config.sources:
         raise ConfigError("no source is configured; add a [sources.NAME] table", path="sources")
     seen: dict[str, str] = {}
@@ -99,6 +101,13 @@ def _check_secrets_of(
             raise ConfigError(f"is missing; the provider needs it, for example: {example}", path=f"{path}.{name}")
 
 
+def check_webhooks(source: str, section: SourceConfig, *, posts: bool) -> None:
+    """Raises ConfigError for a secret of a provider that *posts* nothing."""
+    for key in WEBHOOK_SECRETS:
+        if not posts and getattr(section, key) is not None:
+            raise ConfigError("this provider posts nothing", path=f"sources.{source}.{key}")
+
+
 def check_options(source: str, section: SourceConfig, granted: Collection[str]) -> None:
     """Raises ConfigError for a key of ``OPTION_KEYS`` that is set though its provider does not take it."""
     for key in OPTION_KEYS:
@@ -157,8 +166,10 @@ def _check_source(path: str, source: SourceConfig) -> None:
         url = getattr(source, key)
         if url is not None:
             _check_url(url, f"{path}.{key}")
-    for key in SECRET_KEYS:
+    for key in (*SECRET_KEYS, *WEBHOOK_SECRETS):
         _check_secret(getattr(source, key), f"{path}.{key}")
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", source.webhook_header, re.ASCII):
+        raise ConfigError("is not the name of a header", path=f"{path}.webhook_header")
     for number, name in enumerate(source.resources):
         _check_resource_name(name, f"{path}.resources[{number}]")
     if len({table.name for table in source.resource}) < len(source.resource):

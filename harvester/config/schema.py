@@ -137,6 +137,9 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     timeout: Seconds | None = None  # longest silence while an answer is read
     link_lifetime: Seconds | None = None  # OData: a next link dies after so long untouched; it then goes first
     credential: str | None = None  # sources with the same name here share one quota; None: told by the secret
+    webhook_secret: Secret | None = None  # of those who post changes; with ``whsec_`` in front it signs them
+    webhook_secret_old: Secret | None = None  # the one before, good as well while it is being replaced
+    webhook_header: str = "Authorization"  # that holds the secret, where it signs nothing
     every: Seconds | None = None  # as below, for this source
     sweep_every: Seconds | None = None
     sweep_at: str | None = None
@@ -185,6 +188,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sweep_every: Seconds | None = None  # ``sync``: from one listing of all keys to the next; None: by *sweep_at*
     sweep_at: str | None = None  # ``sync``: time of day for it, UTC (``"03:00"``), or ``"never"``; None: none is made
     health: str | None = None  # ``sync``: address that tells whether all is current, ``"127.0.0.1:8080"``; None: none
+    listen: str | None = None  # address that changes are posted to, ``"127.0.0.1:8081"``; None: ``listen`` has its own
     keep_tokens: bool = False  # for the next run, in *out*, readable by this user only (mode 0600)
     quota: Secret | None = None  # ``redis://…``: shares the quota with other containers; None: kept in *out*
     quota_fallback: Share = 0.0  # share of each window for this process while that server is silent; 0: nothing is sent

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MASK = "********"
 SECRET_KEYS = ("client_id", "client_secret", "token", "access_key", "ancillary_key")
+WEBHOOK_SECRETS = ("webhook_secret", "webhook_secret_old")  # of those who post to us; they are sent nowhere
 # What a provider counts requests against, in this order: a rotated client_secret keeps its client's quota.
 _QUOTA_OWNERS = ("client_id", "access_key", "token")
 _HASH_ROUNDS = 20_000  # identities are stored with the quota ledger; a short key must not be guessed from one
@@ -159,6 +160,12 @@ class SecretStore:
         values = {} if owner is None else {owner: self._read(path, owner, configured[owner])}
         known = SourceCredential(values, token_url=None, scope=None)
         return known.identity(self._config.provider_of(source), base_url_origin)
+
+    def webhook_secrets(self, source: str) -> tuple[str, ...]:
+        """The secrets that whoever posts changes of *source* may use. Raises ConfigError when one cannot be read."""
+        section = self._config.sources[source]
+        found = {key: getattr(section, key) for key in WEBHOOK_SECRETS}
+        return tuple(self._read(f"sources.{source}", key, secret) for key, secret in found.items() if secret)
 
     def _read(self, path: str, key: str, secret: Secret) -> str:
         return secret.read(f"{path}.{key}", self._environment, self._fs)

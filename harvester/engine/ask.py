@@ -16,6 +16,7 @@ from harvester.wire.redaction import redact
 _NO_SUCH_RECORD = frozenset({404, 410})
 _READINGS = 4  # times an answer without a length is asked for again, to see that it is whole
 _RANKS = {
+    Phase.PUSH: Priority.DELTA,
     Phase.DELTA: Priority.DELTA,
     Phase.CLOSING: Priority.DELTA,
     Phase.SWEEP: Priority.SWEEP,
@@ -37,8 +38,8 @@ async def send(
 ) -> Response:
     """Send *request* with the headers that the provider and the walk want.
 
-    Deltas go before sweeps and those before backfills, and resources share the quota by weight. From *urgent_at* (monotonic) on the request
-    goes before all others, because its cursor would die.
+    Deltas go before sweeps and those before backfills, and resources share the quota by weight. From *urgent_at*
+    (monotonic) on the request goes before all others, because its cursor would die.
 
     A record asked for by its key that does not exist is no failure: the answer is empty (FAULTS P12, S12).
     """

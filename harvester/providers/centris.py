@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from harvester.auth.client_credentials import ClientCredentials
+from harvester.auth.webhooks import guard
 from harvester.decode.envelopes import ODataEnvelope
+from harvester.decode.notices import read_notices
 from harvester.decode.odata_metadata import ODataMetadata
 from harvester.decode.verdicts import judge_http, judge_odata
 from harvester.governor.signals import signals_in
@@ -13,7 +15,7 @@ from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
 from harvester.pagers.questions import ODataQuestions
-from harvester.provider import Cut, Provider, by_convention
+from harvester.provider import Cut, Provider, Push, by_convention
 
 PAGE_SIZE = 1000  # the server's own size is not stated; with $top no link comes (contract, section 5)
 
@@ -71,6 +73,7 @@ PROVIDER = Provider(
     signals=signals_in("centris"),
     budget=Budget(windows=(Window(requests=20, seconds=60),), in_flight=4),  # section 6; the day's limit is told
     headers=(("Accept", "application/json"),),
+    push=Push(read=read_notices, guard=guard),  # section 9
     options=frozenset({"translations", "language"}),
     source="Centris Data Distribution documentation, contract sections 1 to 9",
 )

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from harvester.auth.bearer import Bearer
 from harvester.auth.client_credentials import ClientCredentials
+from harvester.auth.webhooks import guard
 from harvester.contracts import Auth, AuthScheme, Clock, Credential, TokenKeeper, Transport
 from harvester.decode.envelopes import ODataEnvelope
+from harvester.decode.notices import read_notices
 from harvester.decode.odata_metadata import ODataMetadata
 from harvester.decode.verdicts import judge_http, judge_odata
 from harvester.errors import ConfigError
@@ -20,7 +22,7 @@ from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect, collection, with_query
 from harvester.pagers.questions import ODataQuestions
 from harvester.pagers.skip import SkipPager
-from harvester.provider import Cut, Provider
+from harvester.provider import Cut, Provider, Push
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ PROVIDER = Provider(
     judge=judge,
     signals=any_signal,
     budget=Budget(in_flight=4),
+    push=Push(read=read_notices, guard=guard),  # EntityEvent, as the RESO Web API describes it (RCP-027)
     options=frozenset({"link_lifetime"}),  # Trestle: 5 minutes
     headers=(("Accept", "application/json"),),
     source="OData 4.01, part 1: protocol; RESO Web API Core 2.0",
