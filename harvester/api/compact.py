@@ -9,10 +9,11 @@ from pathlib import Path, PurePath
 from msgspec import Struct, structs
 
 from harvester.api.ports import Ports
+from harvester.config.typed import quantity
 from harvester.contracts import Fs
 from harvester.engine.fold import Making, clear_folded, install_base, make_base
 from harvester.engine.foldable import Foldable, foldable, manifests_of
-from harvester.errors import ArgumentError, StorageError
+from harvester.errors import ArgumentError, ConfigError, StorageError
 from harvester.planning.delta import standing_of
 from harvester.store import layout
 from harvester.store.current import oldest_current
@@ -58,7 +59,7 @@ def compact(
     *,
     fold: bool = False,
     keep: int = 0,
-    target: int = TARGET,
+    target: int | str = TARGET,
     dry_run: bool = False,
     held: bool = False,
     on_progress: Callable[[ResourceCompaction], None] = lambda done: None,
@@ -72,7 +73,7 @@ def compact(
         source, resource: restrict it; None: all there are.
         fold: earlier versions of records and tombstones are given up; what ``view`` tells stays the same.
         keep: with *fold*, so many of the newest finished runs of each resource stay as they are.
-        target: bytes of a shard.
+        target: bytes of a shard, as a number or as text: ``256MiB``.
         dry_run: change nothing, only tell.
         held: the caller holds the lock of *source*, which must be named.
     Raises:
@@ -83,17 +84,30 @@ def compact(
     ports = ports or Ports()
     root = PurePath(out)
     chosen = _chosen(ports.fs, root, source, resource)
+    size = _size(target)
+    if keep < 0 or (keep and not fold):
+        raise ArgumentError("keep is a number of runs, 0 or more, that are not folded; it needs fold")
     done: list[ResourceCompaction] = []
     if not dry_run:
         prepare_output(ports.fs, root)
     for name, directories in chosen.items():
         with _locked(ports.fs, root, name, held=held, dry_run=dry_run):
             for directory in directories:
-                work = _Work(ports, root, name, directory, target, keep)
+                work = _Work(ports, root, name, directory, size, keep)
                 row = work.foresee(fold=fold) if dry_run else work.run(fold=fold)
                 done.append(row)
                 on_progress(row)
     return CompactReport(out=str(root), dry_run=dry_run, resources=tuple(done))
+
+
+def _size(target: int | str) -> int:
+    try:
+        size = int(quantity(target, "bytes", "target")) if isinstance(target, str) else target
+    except ConfigError as error:
+        raise ArgumentError(str(error)) from error
+    if size < 1:
+        raise ArgumentError("target is a number of bytes, 1 or more")
+    return size
 
 
 def _chosen(fs: Fs, out: PurePath, source: str | None, resource: str | None) -> dict[str, list[PurePath]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
@@ -16,6 +16,7 @@ from harvester.engine.view import CurrentState, Layers, layers_of
 from harvester.errors import ArgumentError
 from harvester.model import Resource
 from harvester.store import layout
+from harvester.store.manifest import read_manifest
 from harvester.store.prepare import prepare_output
 from harvester.store.runs import RunDirectory, find_all_runs, runs_in
 
@@ -110,21 +111,27 @@ def _layers(fs: Fs, out: PurePath, resource: str, source: str | None) -> tuple[s
     """The source that has *resource*, and the runs of it that count."""
     dirname = resource.replace("/", ".")
     runs: dict[str, list[RunDirectory]] = {}
-    known: set[str] = set()
+    known: dict[str, RunDirectory] = {}
     for run in find_all_runs(fs, out):
         owner = run.path.parent.parent.name.removeprefix("source=")
         held = run.path.parent.name.removeprefix("resource=")
         if run.finished and source in (None, owner):
-            known.add(held)
+            known[held] = run
             if held == dirname:
                 runs.setdefault(owner, []).append(run)
     if not runs:
-        has = f"; there is {', '.join(sorted(known))}" if known else ""
+        has = f"; there is {', '.join(_names(fs, known))}" if known else ""
         raise ArgumentError(f"{out} holds no finished run of {resource!a}{has}")
     if len(runs) > 1:
         raise ArgumentError(f"several sources have {resource!a}: name one of {', '.join(runs)} with --source")
     name, found = next(iter(runs.items()))
     return name, layers_of(fs, found)
+
+
+def _names(fs: Fs, known: Mapping[str, RunDirectory]) -> list[str]:
+    """The resources as their provider names them, slashes and all: so they are asked for."""
+    manifests = {name: read_manifest(fs, run.path) for name, run in known.items()}
+    return sorted(name if manifest is None else manifest.resource for name, manifest in manifests.items())
 
 
 @contextmanager

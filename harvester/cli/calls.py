@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harvester.api.compact import CompactReport
     from harvester.api.configuration import Config
     from harvester.api.metadata import MetadataReport
     from harvester.api.plan import PlanReport
@@ -45,6 +46,7 @@ class Api:
     verify: Callable[..., Awaitable[VerifyReport]]
     metadata: Callable[..., Awaitable[MetadataReport]]
     view: Callable[..., ViewReport]
+    compact: Callable[..., CompactReport]
     status: Callable[..., StatusReport]
     quota: Callable[..., QuotaReport]
     providers: Callable[[], Sequence[Provider]]
@@ -60,6 +62,7 @@ REAL = Api(
     verify=_loaded("verify", "verify"),
     metadata=_loaded("metadata", "metadata"),
     view=_loaded("view", "view"),
+    compact=_loaded("compact", "compact"),
     status=_loaded("status", "status"),
     quota=_loaded("quota", "quota"),
     providers=_loaded("catalogue", "providers"),

@@ -31,6 +31,7 @@ COMMANDS = (
     "verify",
     "metadata",
     "view",
+    "compact",
     "sandbox",
     "providers",
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, TypeVar
 
@@ -86,8 +87,17 @@ def parse_config(
         key, equals, value_text = override.partition("=")
         if not equals or not key.strip():
             raise ArgumentError(f"--set {override!a}: write KEY=VALUE, for example sources.centris.page_size=100")
-        _assign(document, key.strip().split("."), Text(value_text, f"--set {key.strip()}"))
+        _assign(document, key.strip().split("."), Text(_unquoted(value_text), f"--set {key.strip()}"))
     return _build(document)
+
+
+def _unquoted(text: str) -> str:
+    """What a TOML string says; any other text is what it is. A person quotes here as in the file."""
+    if len(text) > 1 and text[0] in "\"'" and text[0] == text[-1]:
+        with suppress(tomllib.TOMLDecodeError):
+            value = tomllib.loads(f"value = {text}")["value"]
+            return value if isinstance(value, str) else text
+    return text
 
 
 def _text_of(path: PurePath, fs: Fs) -> str:

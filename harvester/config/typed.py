@@ -64,7 +64,7 @@ def conform(value: Any, kind: inspect.Type, path: str) -> Any:
     if isinstance(kind, inspect.VarTupleType) and isinstance(value, list):
         return [conform(item, kind.item_type, f"{path}[{number}]") for number, item in enumerate(value)]
     if unit in _QUANTITIES and isinstance(value, str):
-        return _quantity(value, unit, path)
+        return quantity(value, unit, path)
     return value
 
 
@@ -126,7 +126,8 @@ def _inline(value: Text, path: str) -> Any:
         raise ConfigError(f"{value.origin} is neither a TOML list nor a TOML inline table", path=path) from None
 
 
-def _quantity(text: str, unit: str, path: str) -> float | int:
+def quantity(text: str, unit: str, path: str) -> float | int:
+    """*text* such as ``2h`` or ``128MiB`` as a number of *unit*: seconds or bytes. Raises ConfigError."""
     if _NUMBER.fullmatch(text):
         return float(text) if unit == "seconds" else int(float(text))
     if unit == "seconds" and _DURATIONS.fullmatch(text):

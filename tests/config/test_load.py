@@ -280,3 +280,17 @@ def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
         value = {"windows": "[{requests = 1, seconds = 2}]", "margin": "0.1", "reserve": "0.2"}.get(name, "3")
         config = parse_config("", overrides=[f"sources.s.budget.{name}={value}"])
         assert getattr(config.sources["s"].budget, name)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [('"x"', "x"), ("'x y'", "x y"), ('"a\\"b"', 'a"b'), ('"x', '"x'), ('"a"b"', '"a"b"'), ('"', '"')],
+)
+def test_an_override_may_be_quoted_as_in_the_file(given: str, read: str) -> None:
+    config = parse_config("[sources.ims]", overrides=[f"sources.ims.filter={given}"])
+    assert config.sources["ims"].filter == read
+
+
+def test_what_the_environment_says_is_taken_as_it_is() -> None:
+    config = parse_config("[sources.ims]", environment={"HARVESTER_SOURCES__IMS__FILTER": '"x"'})
+    assert config.sources["ims"].filter == '"x"'
