@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from random import Random
 from typing import Literal
 from zlib import crc32
 
@@ -46,11 +47,12 @@ from harvester.sandbox.spark_records import (
     system_table,
     updated_row,
 )
-from harvester.sandbox.spark_related import SUB_RESOURCES
+from harvester.sandbox.spark_related import EXPANSIONS, SUB_RESOURCES
 from harvester.sandbox.spark_shapes import JSON, Failure, PageInfo, failure, success
 from harvester.sandbox.stamps import instant_at, stamp
 
 _SHARES = {"my/listings": 50, "office/listings": 10, "company/listings": 5}  # one listing in so many is theirs
+_RELATED = tuple(f"listings/{kind.lower()}" for kind in EXPANSIONS)
 _VERSION = re.compile(r"v\d{1,2}/(.+)")
 
 
@@ -110,16 +112,24 @@ class Spark:
         )
 
     def resources(self) -> Sequence[str]:
-        return ("listings", *_SHARES, *self._tables)
+        return ("listings", *_SHARES, *self._tables, *_RELATED)
 
     def truth(self, resource: str) -> Iterator[bytes]:
         """Records as a replica keeps them: the API's bytes, with the names of masked fields in front if there are any.
 
-        ``listings/<Id>/<sub-resource>`` gives the related records of one listing.
+        ``listings/<Id>/<sub-resource>`` gives the related records of one listing, ``listings/<sub-resource>`` those of
+        all, each with the key of its listing.
         """
         parts = resource.split("/")
         if len(parts) == 3 and parts[0] == "listings" and parts[2] in SUB_RESOURCES:
             yield from sub_resource(self._listing(parts[1]), SUB_RESOURCES[parts[2]], self._settings.seed)
+            return
+        if resource in _RELATED:
+            kind = SUB_RESOURCES[parts[1]]
+            for row in self._listings.by_key:
+                owner = orjson.dumps(row.key)
+                for record in sub_resource(row, kind, self._settings.seed):
+                    yield splice(record, "_ListingKey", owner)
             return
         for row in self._rows(resource):
             names = masked_names(row)
@@ -134,7 +144,7 @@ class Spark:
         return [Shelf(table=self._tables[resource], key=("Id",), modified="ModificationTimestamp" if dated else None)]
 
     def mutate(self, count: int) -> None:
-        """Change listings: inserts 40 %, price updates 50 %, deletes 10 %."""
+        """Change listings: inserts 40 %, updates 50 %, deletes 10 %. Updates move the price and some related sets."""
         rng = self._market.changes
         for _ in range(count):
             choice = rng.random()
@@ -145,7 +155,10 @@ class Spark:
             if choice < 0.9:
                 instant = instant_at(self._settings.clock.now())
                 price = money(rng, 45_000, 2_400_000)
-                self._listings.put(updated_row(row, stamp(instant), instant - instant % 10**9, price))
+                # A stream of its own: the listings change as they always did.
+                chance = Random(f"{self._settings.seed}:{row.key}:{instant}")
+                changed = [kind for kind in EXPANSIONS if chance.random() < 1 / 3]
+                self._listings.put(updated_row(row, stamp(instant), instant - instant % 10**9, price, changed))
             else:
                 self._listings.remove(row.key)
 

@@ -64,7 +64,7 @@ def _selected(members: Mapping[str, bytes], select: Sequence[str]) -> Mapping[st
 def sub_resource(row: Row, kind: str, seed: int) -> list[bytes]:
     """The related records of *kind* of a listing's row."""
     extra = cast("Extra", row.extra)
-    return related(seed, kind, row.key, extra.photos)
+    return related(seed, kind, row.key, extra.photos, extra.turns.get(kind, 0))
 
 
 def reader() -> Callable[[Row], Mapping[str, object]]:

@@ -5,17 +5,20 @@ Source: Spark API contract, sections 3, 6 and 9.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from random import Random
+from typing import cast
 
 import msgspec
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from harvester.sandbox.phrases import CITIES, FIRST_NAMES, LAST_NAMES
 from harvester.sandbox.records import Row, Table, json_bytes, render
 from harvester.sandbox.settings import DATA_END, Settings
 from harvester.sandbox.spark_market import Listing, Market, key_of
-from harvester.sandbox.spark_related import open_house
+from harvester.sandbox.spark_related import STAMPED, open_house
 from harvester.sandbox.spark_shapes import MASK
 from harvester.sandbox.stamps import instant_of, instants, stamp
 
@@ -33,6 +36,7 @@ class Extra(Struct, frozen=True):
 
     masked: tuple[str, ...]  # names of masked StandardFields, in their order
     photos: int
+    turns: Mapping[str, int] = {}  # how often each related set has changed
 
 
 def listing_row(listing: Listing, rng: Random) -> Row:
@@ -40,6 +44,7 @@ def listing_row(listing: Listing, rng: Random) -> Row:
     standard = dict(listing.members)
     standard["PendingDate"] = standard["PurchaseContractDate"]
     standard["MlsId"] = b'"20080229000000000000000000"'
+    standard["DocumentsChangeTimestamp"] = standard["VideosChangeTimestamp"] = json_bytes(listing.modified)
     if rng.random() < 0.05:  # payloads of an older system: numbers as text, a blank in front of a minus
         standard["ListPrice"] = json_bytes(standard["ListPrice"].decode())
         standard["Longitude"] = json_bytes(f" {standard['Longitude'].decode()}")
@@ -71,14 +76,17 @@ def standard_fields(row: Row) -> dict[str, bytes]:
     return {} if raw is None else {name: bytes(value) for name, value in _MEMBERS.decode(raw).items()}
 
 
-def updated_row(row: Row, modified: str, instant: int, price: bytes) -> Row:
-    """*row* after an edit of its price."""
+def updated_row(row: Row, modified: str, instant: int, price: bytes, changed: Sequence[str] = ()) -> Row:
+    """*row* after an edit of its price, and of the related sets *changed*."""
     members = row.rendered()
     fields = standard_fields(row)
     fields["ListPrice"] = price
-    fields["ModificationTimestamp"] = json_bytes(modified)
+    extra = cast("Extra", row.extra)
+    for name in ("ModificationTimestamp", *(STAMPED[kind] for kind in changed if kind in STAMPED)):
+        fields[name] = json_bytes(modified)
     members["StandardFields"] = render(fields)
-    return Row(row.key, render(members), modified=modified, instant=instant, extra=row.extra)
+    turns = {**extra.turns, **{kind: extra.turns.get(kind, 0) + 1 for kind in changed}}
+    return Row(row.key, render(members), modified=modified, instant=instant, extra=replace(extra, turns=turns))
 
 
 def _custom_fields(rng: Random) -> bytes:

@@ -1,7 +1,7 @@
 """What hangs on a Spark listing: photos, open houses, rooms and so on, by expansion or as a sub-resource.
 
-Nothing of it is stored. It is made from the seed and the listing's key whenever it is asked for, and is the same
-every time.
+Nothing of it is stored. It is made from the seed, the listing's key and the number of times it has changed whenever it
+is asked for, and is the same every time. With each change the first of a set goes, and another one comes behind.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import orjson
 from harvester.sandbox.spark_market import related_key
 
 Related = Mapping[str, object]
+Maker = Callable[[Random, str, int, int], list[Related]]
+"""From a stream, the listing's key, how many photos it has, and how often the set has changed."""
 
 _PHOTO_SIZES = ("Uri300", "Uri640", "Uri800", "Uri1024", "Uri1280", "Uri1600", "Uri2048", "UriThumb", "UriLarge")
 _DAY_ZERO = date(2026, 1, 1)
 
 
-def _photos(rng: Random, listing: str, count: int) -> list[Related]:
+def _photos(rng: Random, listing: str, count: int, turn: int) -> list[Related]:
     return [
         {
             "ResourceUri": f"/v1/listings/{listing}/photos/{related_key(listing, 0, number)}",
@@ -28,14 +30,14 @@ def _photos(rng: Random, listing: str, count: int) -> list[Related]:
             "Name": rng.choice(["Façade", "Kitchen", "Vue → jardin 🌳", ""]),
             "Caption": rng.choice(["", "Seen from St. John's Rd"]),
             **{name: f"https://cdn.photos.example/{listing}/{name.lower()}/{number}.jpg" for name in _PHOTO_SIZES},
-            "Primary": number == 1,
+            "Primary": number == turn + 1,
         }
-        for number in range(1, count + 1)
+        for number in range(turn + 1, turn + count + 1)
     ]
 
 
-def _open_houses(rng: Random, listing: str, _: int) -> list[Related]:
-    return [open_house(rng, listing, number) for number in range(rng.randrange(3))]
+def _open_houses(rng: Random, listing: str, _: int, turn: int) -> list[Related]:
+    return [open_house(rng, listing, turn + number) for number in range(rng.randrange(3))]
 
 
 def open_house(rng: Random, listing: str, number: int) -> Related:
@@ -53,10 +55,10 @@ def open_house(rng: Random, listing: str, number: int) -> Related:
     }
 
 
-def _rooms(rng: Random, listing: str, _: int) -> list[Related]:
+def _rooms(rng: Random, listing: str, _: int, turn: int) -> list[Related]:
     return [
         {
-            "Id": related_key(listing, 2, number),
+            "Id": related_key(listing, 2, turn + number),
             "Fields": [
                 {"Room Name": rng.choice(["Kitchen", "Den / Office", "Primary Bedroom"])},
                 {"Room Level": rng.choice(["Main", "Upper", None])},
@@ -67,15 +69,18 @@ def _rooms(rng: Random, listing: str, _: int) -> list[Related]:
     ]
 
 
-def _units(rng: Random, listing: str, _: int) -> list[Related]:
+def _units(rng: Random, listing: str, _: int, turn: int) -> list[Related]:
     return [
-        {"Id": related_key(listing, 3, number), "Fields": [{"Unit": f"{number:03d}"}, {"Beds": rng.randrange(4)}]}
+        {
+            "Id": related_key(listing, 3, turn + number),
+            "Fields": [{"Unit": f"{number:03d}"}, {"Beds": rng.randrange(4)}],
+        }
         for number in range(rng.choice((0, 0, 0, 2)))
     ]
 
 
-def _linked(kind: int, name: str, suffix: str) -> Callable[[Random, str, int], list[Related]]:
-    def make(rng: Random, listing: str, _: int) -> list[Related]:
+def _linked(kind: int, name: str, suffix: str) -> Maker:
+    def make(rng: Random, listing: str, _: int, turn: int) -> list[Related]:
         return [
             {
                 "ResourceUri": f"/v1/listings/{listing}/{name}/{related_key(listing, kind, number)}",
@@ -84,20 +89,24 @@ def _linked(kind: int, name: str, suffix: str) -> Callable[[Random, str, int], l
                 "Uri": f"https://cdn.photos.example/{listing}/{name}/{number}{suffix}",
                 "Privacy": rng.choice(["Public", "Private"]),
             }
-            for number in range(rng.randrange(3))
+            for number in range(turn, turn + rng.randrange(3))
         ]
 
     return make
 
 
-def _history(rng: Random, listing: str, _: int) -> list[Related]:
+def _history(rng: Random, listing: str, _: int, turn: int) -> list[Related]:
     return [
-        {"Id": related_key(listing, 7, number), "Event": "FieldChange", "PriceAtEvent": rng.randrange(90, 900) * 1000}
+        {
+            "Id": related_key(listing, 7, turn + number),
+            "Event": "FieldChange",
+            "PriceAtEvent": rng.randrange(90, 900) * 1000,
+        }
         for number in range(rng.randrange(1, 4))
     ]
 
 
-_MAKERS: Mapping[str, Callable[[Random, str, int], list[Related]]] = {
+_MAKERS: Mapping[str, Maker] = {
     "Photos": _photos,
     "OpenHouses": _open_houses,
     "Rooms": _rooms,
@@ -116,7 +125,11 @@ SUB_RESOURCES: Mapping[str, str] = {name.lower(): name for name in _MAKERS}
 """Path segment below a listing to the set it answers."""
 
 
-def related(seed: int, kind: str, listing: str, photos: int) -> list[bytes]:
+STAMPED: Mapping[str, str] = {name: f"{name}ChangeTimestamp" for name in ("Photos", "Documents", "Videos")}
+"""Sets whose changes move a member of the listing besides its modification time."""
+
+
+def related(seed: int, kind: str, listing: str, photos: int, turn: int = 0) -> list[bytes]:
     """The set *kind* of a listing as rendered records; *photos* is how many photos it has."""
-    rng = Random(f"{seed}:spark:{kind}:{listing}")
-    return [orjson.dumps(each) for each in _MAKERS[kind](rng, listing, photos)]
+    rng = Random(f"{seed}:spark:{kind}:{listing}" + (f":{turn}" if turn else ""))
+    return [orjson.dumps(each) for each in _MAKERS[kind](rng, listing, photos, turn)]

@@ -25,6 +25,7 @@ KEYS: Mapping[str, str] = {
 RELATED = ("Media", "Room", "Unit", "OpenHouse")
 MODIFIED = "ModificationTimestamp"
 
+_DOCUMENT = 98  # number of the one document that a listing may have among its media
 _CATEGORIES = ("Photo", "Photo", "b__cGhvdG8-", "Branded Virtual Tour")  # an encoded value among readable ones
 
 
@@ -55,7 +56,9 @@ class ResoTables:
     def mutate(self, count: int) -> None:
         """Change *count* listings: inserts 40 %, updates 50 %, deletes 10 %; related records follow.
 
-        One update in three replaces a photo: the listing's ``PhotosChangeTimestamp`` moves then, and only then.
+        One update in three replaces a photo: the listing's ``PhotosChangeTimestamp`` moves then, and only then. One in
+        four brings or takes a document, likewise. Rooms, units and open houses come and go with one update in three,
+        and nothing but the listing's modification time tells that.
         """
         rng, table = self._market.changes, self.tables["Property"]
         for _ in range(count):
@@ -82,18 +85,47 @@ class ResoTables:
         if rng.random() < 1 / 3:
             fields["PhotosChangeTimestamp"] = json_bytes(modified)
             fields["PhotosCount"] = b"%d" % self._replace_photo(row.key, modified)
+        # Streams of their own: the listings change as they always did.
+        chance = Random(f"{row.key}:{instant}")
+        if chance.random() < 1 / 4:
+            fields["DocumentsChangeTimestamp"] = json_bytes(modified)
+            self._change_document(row.key, modified)
+        for name in RELATED[1:]:
+            if chance.random() < 1 / 3:
+                self._change_set(name, row.key, modified, chance)
         self.tables["Property"].put(Row(row.key, render(fields), modified=modified, instant=instant_of(modified) or 0))
 
     def _replace_photo(self, listing: str, modified: str) -> int:
         """The oldest photo goes, a new one comes; how many there are now."""
         photos = self.of_listing("Media", listing)
         table = self.tables["Media"]
+        photos = [photo for photo in photos if int(photo.key) - int(related_key(listing, 0, 0)) != _DOCUMENT]
         newest = int(photos[-1].key) - int(related_key(listing, 0, 0)) if photos else 0
-        fresh = _media_row(listing, newest + 1, modified, Random(f"{listing}:{modified}"))
+        number = newest + 1 + (newest + 1 == _DOCUMENT)
+        fresh = _media_row(listing, number, modified, Random(f"{listing}:{modified}"))
         if len(photos) > 1:
             table.remove(photos[0].key)
         table.put(fresh)
-        return len(self.of_listing("Media", listing))
+        return len(self.of_listing("Media", listing)) - (related_key(listing, 0, _DOCUMENT) in table)
+
+    def _change_document(self, listing: str, modified: str) -> None:
+        """The document of a listing goes; one that has none gets one."""
+        key = related_key(listing, RELATED.index("Media"), _DOCUMENT)
+        table = self.tables["Media"]
+        if key in table:
+            table.remove(key)
+        else:
+            table.put(_media_row(listing, _DOCUMENT, modified, Random(f"{key}:{modified}"), category="Document"))
+
+    def _change_set(self, name: str, listing: str, modified: str, chance: Random) -> None:
+        """One record of a set goes, or another one comes, or both."""
+        table, held, kind = self.tables[name], self.of_listing(name, listing), RELATED.index(name)
+        what = chance.choice(("goes", "comes", "both"))
+        if held and what != "comes":
+            table.remove(held[0].key)
+        if what != "goes":
+            number = 1 + (int(held[-1].key) - int(related_key(listing, kind, 0)) if held else 0)
+            table.put(_related_row(name, listing, number, modified, instant_of(modified) or 0, chance))
 
     def _remove(self, row: Row) -> None:
         for name in RELATED:
@@ -103,22 +135,26 @@ class ResoTables:
 
 
 def _property_row(listing: Listing) -> Row:
-    return Row(listing.key, render(listing.members), modified=listing.modified, instant=listing.instant)
+    stamped = json_bytes(listing.modified)
+    fields = {**listing.members, "DocumentsChangeTimestamp": stamped, "VideosChangeTimestamp": stamped}
+    return Row(listing.key, render(fields), modified=listing.modified, instant=listing.instant)
 
 
 def _made(name: str, listing: Listing, rng: Random) -> Iterable[Row]:
     """The related records a listing starts with."""
     counts = {"Media": listing.photos, "Room": rng.randrange(5), "Unit": rng.choice((0, 0, 0, 2))}
     count = counts.get(name, rng.choice((0, 0, 1)))
-    kind = RELATED.index(name)
     for number in range(1, count + 1):
-        key = related_key(listing.key, kind, number)
         if name == "Media":
             yield _media_row(listing.key, number, listing.modified, rng)
         else:
-            values = {KEYS[name]: key, "ListingKey": listing.key, MODIFIED: listing.modified}
-            body = render(members({**values, **_details(name, number, rng)}))
-            yield Row(key, body, modified=listing.modified, instant=listing.instant)
+            yield _related_row(name, listing.key, number, listing.modified, listing.instant, rng)
+
+
+def _related_row(name: str, listing: str, number: int, modified: str, instant: int, rng: Random) -> Row:
+    key = related_key(listing, RELATED.index(name), number)
+    values = {KEYS[name]: key, "ListingKey": listing, MODIFIED: modified}
+    return Row(key, render(members({**values, **_details(name, number, rng)})), modified=modified, instant=instant)
 
 
 def _plain_rows(records: Iterable[Mapping[str, bytes]], key: str) -> Iterable[Row]:
@@ -127,7 +163,7 @@ def _plain_rows(records: Iterable[Mapping[str, bytes]], key: str) -> Iterable[Ro
         yield Row(record[key].decode().strip('"'), render(record), modified=modified, instant=instant_of(modified) or 0)
 
 
-def _media_row(listing: str, number: int, modified: str, rng: Random) -> Row:
+def _media_row(listing: str, number: int, modified: str, rng: Random, *, category: str = "") -> Row:
     key = related_key(listing, RELATED.index("Media"), number)
     values: dict[str, object] = {
         "MediaKey": key,
@@ -135,7 +171,7 @@ def _media_row(listing: str, number: int, modified: str, rng: Random) -> Row:
         "ResourceName": "Property",
         MODIFIED: modified,
         "MediaURL": f"https://cdn.photos.example/{listing}/{key}.jpg?w=2048&h=1536",
-        "MediaCategory": rng.choice(_CATEGORIES),
+        "MediaCategory": category or rng.choice(_CATEGORIES),
         "MimeType": "image/jpeg",
         "Order": number,
         "PreferredPhotoYN": number == 1,

@@ -10,6 +10,7 @@ import pytest
 from harvester.sandbox.settings import Settings
 from harvester.sandbox.spark import Spark
 from harvester.sandbox.spark_keys import KEYS
+from harvester.sandbox.spark_related import EXPANSIONS
 from tests.fakes.caller import header
 from tests.fakes.clock import FakeClock
 from tests.fakes.spark_caller import ask, envelope, results, spark, token_pages
@@ -185,12 +186,15 @@ def test_masked_fields_are_told_in_front_of_the_truth_in_their_order() -> None:
 
 def test_the_truth_is_what_the_api_serves_byte_for_byte() -> None:
     caller = spark()
+    expanded = ask(caller, "listings", _limit=100, _expand=",".join(EXPANSIONS)).body
     for resource in caller.simulator.resources():
-        body = ask(caller, resource, _limit=100).body
+        body = expanded if resource.startswith("listings/") else ask(caller, resource, _limit=100).body
         for record in caller.simulator.truth(resource):
             served = record
             if record.startswith(b'{"_masked":'):
                 served = b"{" + record[record.index(b"],") + 2 :]
+            if record.startswith(b'{"_ListingKey":'):
+                served = b"{" + record[record.index(b",") + 1 :]
             assert served in body, resource
 
 
@@ -396,21 +400,32 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert bytes_of(1)["listings"] != bytes_of(2)["listings"]
 
 
-def test_an_update_changes_the_price_and_nothing_a_client_would_have_to_guess() -> None:
+def test_an_update_changes_the_price_and_tells_which_photos_documents_and_videos_have_changed() -> None:
     caller = spark()
+
+    def sets(kind: str) -> dict[str, list[bytes]]:
+        keys = [json.loads(each)["Id"] for each in caller.simulator.truth("listings")]
+        return {key: list(caller.simulator.truth(f"listings/{key}/{kind}")) for key in keys}
 
     def fields() -> dict[str, dict[str, Any]]:
         truths = (json.loads(each, parse_float=str) for each in caller.simulator.truth("listings"))
         return {each["Id"]: each["StandardFields"] for each in truths}
 
-    before = fields()
+    before, held = fields(), {kind: sets(kind.lower()) for kind in EXPANSIONS}
     caller.clock.advance(60)
     caller.simulator.mutate(30)
     after = fields()
     changed = {
         key: {name for name in after[key] if after[key][name] != before[key][name]} for key in before.keys() & after
     }
-    assert set().union(*changed.values()) == {"ListPrice", "ModificationTimestamp"}
+    stamps = {kind: f"{kind}ChangeTimestamp" for kind in ("Photos", "Documents", "Videos")}
+    assert set().union(*changed.values()) == {"ListPrice", "ModificationTimestamp", *stamps.values()}
+    for kind in EXPANSIONS:
+        now = sets(kind.lower())
+        other = {key for key in changed if held[kind][key] != now[key]}
+        assert other, kind
+        moved = {key for key, names in changed.items() if stamps.get(kind, "ModificationTimestamp") in names}
+        assert other <= moved, kind
 
 
 def test_the_client_configuration_names_token_base_and_budget() -> None:
