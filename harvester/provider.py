@@ -70,6 +70,7 @@ class Push:
     read: Callable[[bytes], Sequence[Notice]]
     # From the secrets that are good now, and the header that holds a shared one; raises ConfigError for a bad one.
     guard: Callable[[Sequence[str], str], Guard]
+    repeatable: float = 600.0  # seconds for which a signed post, kept by somebody, would be believed again
 
 
 @dataclass(frozen=True, kw_only=True)

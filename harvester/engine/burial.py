@@ -26,7 +26,7 @@ LETTER = "x"  # of the ids under which tombstones are committed
 _AT_A_TIME = 1000  # lines
 
 
-class _Tombstone(Struct):
+class Tombstone(Struct):
     key: dict[str, str]
     deleted: bool  # False: it only left this resource
     evidence: str
@@ -91,7 +91,7 @@ def _lines(walk: Walk, gone: KeyTable, elsewhere: KeyTable, at: datetime) -> Ite
             if value != walk.value:
                 continue
         key = dict(zip(walk.resource.key, parts, strict=True))
-        tombstone = _Tombstone(
+        tombstone = Tombstone(
             key=key,
             deleted=not place,
             evidence="sweep",

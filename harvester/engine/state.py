@@ -36,7 +36,8 @@ def load_state(
     """Put what *runs* hold into *table*. Blocking; reads every record.
 
     A later run counts, whatever its times say (FAULTS T08); of one run the latest version does, before a tombstone
-    of the same run (T12). A tombstone is a row with an empty identity.
+    of the same run (T12). A tombstone is a row with an empty identity. What was pushed stands only where it is not
+    older than what lies below it (W04).
 
     Args:
         values: of the parent as it is now; what belongs to one that has gone is left out, it is not judged.
@@ -65,7 +66,8 @@ def load_state(
                 if tombstones:
                     table.put(prints, [b""] * len(rows), [None] * len(rows), rank=2 * number)
                 else:
-                    table.put(prints, [name for name, _ in rows], [time for _, time in rows], rank=2 * number + 1)
+                    names, times = [name for name, _ in rows], [time for _, time in rows]
+                    table.put(prints, names, times, rank=2 * number + 1, yields=manifest.mode == Phase.PUSH)
 
 
 def tombstone_of(resource: Resource) -> Resource:

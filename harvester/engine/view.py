@@ -24,7 +24,7 @@ import msgspec
 from harvester.contracts import Fs
 from harvester.decode.heads import HeadReader
 from harvester.errors import StorageError
-from harvester.model import Head, Walk
+from harvester.model import Head, Phase, Walk
 from harvester.store.commits import read_log, walks
 from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import ShardKind, data_kind
@@ -124,6 +124,7 @@ class CurrentState:
             for shard in _shards_of(fs, number, run, manifest)
         ]
         self._wins = [bytearray((shard.rows + 7) // 8) for shard in self._shards]
+        self._pushes = {number for number, manifest in enumerate(layers.manifests) if manifest.mode == Phase.PUSH}
         self.records = 0
         self.tombstones = 0  # keys that a tombstone ended
         self.superseded = 0  # lines that a later or higher version replaced
@@ -207,7 +208,7 @@ class CurrentState:
             lines += rank[1] == _RECORD
             held = best.get(key)
             found: Rank = tuple(rank)  # type: ignore[assignment]
-            if held is None or found > held:
+            if held is None or self._outdoes(found, held):
                 best[key] = found
         outcome = Counter(rank[1] for rank in best.values())
         for _, kind, _, _, at in best.values():
@@ -215,6 +216,16 @@ class CurrentState:
                 self._win(at >> _LINE_BITS, at & ((1 << _LINE_BITS) - 1))
         self.tombstones += outcome[_TOMBSTONE]
         self.superseded += lines - outcome[_RECORD]
+
+    def _outdoes(self, found: Rank, held: Rank) -> bool:
+        """Whether *found* counts before *held*, of the same or an earlier run.
+
+        A record that was pushed may come from a server that lags behind: an older version than what is held is no news
+        (FAULTS W04).
+        """
+        if found[0] in self._pushes and found[1] == held[1] == _RECORD and _NO_TIME not in (found[2], held[2]):
+            return found[2:] > held[2:]
+        return found > held
 
     def _win(self, shard: int, line: int) -> None:
         self._wins[shard][line >> 3] |= 1 << (line & 7)

@@ -47,6 +47,14 @@ def oldest_current(fs: Fs, out: PurePath, source: str) -> str:
     return min(found, default="")
 
 
+def read_currents(fs: Fs, out: PurePath, source: str) -> tuple[CurrentRun, ...]:
+    """The harvests that *source*, or a part of it, is in the middle of."""
+    names = (name.removesuffix(".json") for name in fs.names(_path(out, source).parent) if name.endswith(".json"))
+    # A dot is in no name of a source: what follows it names the part.
+    notes = (read_current(fs, out, name) for name in names if name.partition(".")[0] == source)
+    return tuple(note for note in notes if note is not None)
+
+
 def begin_current(fs: Fs, out: PurePath, source: str, current: CurrentRun) -> None:
     """Note durably that *current* has begun."""
     path = _path(out, source)

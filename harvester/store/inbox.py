@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
+from itertools import islice
 from pathlib import PurePath
 from typing import TypeVar
 
@@ -157,11 +158,22 @@ class Inbox:
 
     def __len__(self) -> int:
         """Records that wait, those handed out included."""
-        return len(self._waiting.keys() | self._taken.keys())
+        return len(self._waiting) + sum(record not in self._waiting for record in self._taken)
 
-    def take(self, most: int) -> tuple[Notice, ...]:
-        """Up to *most* records to look at, oldest first; none that is being looked at already."""
-        chosen = [record for record in self._waiting if record not in self._taken][:most]
+    @property
+    def disk_bytes(self) -> int:
+        """About how much of the disk it holds: it grows, however few records wait, while the oldest cannot be dealt
+        with."""
+        return (self._next.segment - self._oldest) * _SEGMENT_BYTES + self._size
+
+    def waiting(self) -> Counter[str]:
+        """Records that wait, those handed out included, by resource."""
+        return Counter(resource for resource, _ in self._waiting.keys() | self._taken.keys())
+
+    def take(self, most: int, wanted: Callable[[Notice], bool] = lambda notice: True) -> tuple[Notice, ...]:
+        """Up to *most* records to look at, oldest first; none that is being looked at already, or is not *wanted*."""
+        free = (record for record, (notice, _) in self._waiting.items() if record not in self._taken and wanted(notice))
+        chosen = list(islice(free, most))
         taken = []
         for record in chosen:
             notice, mark = self._waiting.pop(record)

@@ -71,7 +71,13 @@ class KeyTable:
         return cls(fs, None, nowhere="")
 
     def put(
-        self, prints: Sequence[bytes], names: Sequence[bytes], times: Sequence[str | None], *, rank: int = 0
+        self,
+        prints: Sequence[bytes],
+        names: Sequence[bytes],
+        times: Sequence[str | None],
+        *,
+        rank: int = 0,
+        yields: bool = False,
     ) -> None:
         """Add keys; of one that is there already, the version with the higher rank, then the later time, stands.
 
@@ -79,13 +85,14 @@ class KeyTable:
             prints: of each, its ``fingerprint``.
             names: of each, its ``identity``.
             times: of each, its modification time as the provider wrote it; None: it has none.
-            rank: of all of them, 0 to 2^32 - 1.
+            rank: of all of them, 0 to 2^31 - 1.
+            yields: they stand only where they are not older than a version of a lower rank, put before them.
         """
-        rows, front = self._rows, rank.to_bytes(_RANK, "big")
+        rows, front = self._rows, (rank << 1 | yields).to_bytes(_RANK, "big")
         for mark, name, time in zip(prints, names, times, strict=True):
             text = front if time is None else front + time.encode("utf-8", "surrogatepass")
             known = rows.get(mark)
-            if known is None or known[1] < text:
+            if known is None or (known[1] < text and not (yields and _is_older(text, known[1]))):
                 rows[mark] = (name, text)
         if len(rows) >= self._buffered:
             self._spill()
@@ -100,7 +107,7 @@ class KeyTable:
         for (block,) in blocks:
             for mark, name, time in _decode(block):
                 known = rows.get(mark)
-                if known is None or known[1] < time:
+                if known is None or (known[1] < time and not (time[_RANK - 1] & 1 and _is_older(time, known[1]))):
                     rows[mark] = (name, time)
         return {mark: (name, time[_RANK:]) for mark, (name, time) in rows.items()}
 
@@ -147,6 +154,11 @@ class KeyTable:
                 f"{self._path or 'key table'}: cannot keep the keys to compare: {error}. Free some space, then run "
                 "the same command again. What was committed before stays valid."
             ) from error
+
+
+def _is_older(one: bytes, other: bytes) -> bool:
+    """Whether of two times, each behind a rank, the first is known and lies before the other."""
+    return b"" < one[_RANK:] < other[_RANK:]
 
 
 def _blocks(parts: Iterable[list[tuple[bytes, bytes, bytes]]]) -> Iterator[tuple[int, bytes]]:

@@ -113,6 +113,17 @@ def renewal_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
     return state_directory(out) / "renewals" / f"{source}.{resource_dirname}.json"
 
 
+def push_directory(out: PurePath) -> PurePath:
+    """``out/_harvester/push``: runs of what was pushed, while they are made."""
+    return state_directory(out) / "push"
+
+
+def inbox_directory(out: PurePath, source: str) -> PurePath:
+    """``out/_harvester/inbox/centris``: what was posted and is not yet dealt with."""
+    _check(source, "sources", "source name")
+    return state_directory(out) / "inbox" / source
+
+
 def log_directory(run_dir: PurePath, walk: str) -> PurePath:
     """``<run>/_log/w03``: the commits of one walk."""
     return run_dir / LOG / _walk(walk)
