@@ -197,6 +197,7 @@ async def assemble(
                     connect=connect,
                     blueprints=each.blueprints,
                     requests_at_risk=at_risk(setup.budget, config.max_requests_at_risk),
+                    most_at_risk=config.max_requests_at_risk,
                     workers=2 * setup.budget.in_flight,
                     weights=setup.weights,
                     link_lifetime=setup.section.link_lifetime or setup.provider.link_lifetime,

@@ -43,7 +43,14 @@ def open_reader(
     pager = source.provider.pager(walk.pager)
     if isinstance(pager, SetPager):
         return SetReader(
-            walk, frontier, pager, source=source, transport=transport, clock=clock, shared=source.shared_sets
+            walk,
+            frontier,
+            pager,
+            source=source,
+            transport=transport,
+            clock=clock,
+            tasks=tasks,
+            lanes=max(1, source.workers // 2),
         )
     if isinstance(pager, OffsetPager):
         return OffsetReader(

@@ -129,9 +129,11 @@ class Related:
             shared.join(resource.name, self._relation.expand, work.needs)
         else:
             shared.leave(resource.name)
-        batches, shop = work.batches(), replace(shop, intake=partial(SetIntake, work))
-        while (walks := await _in_thread(shop, lambda: next(batches, None))) is not None:
-            if not await crew.run(walks, shop, {}):
+        # Sets are small: committed as often as a short window of the quota would have it, each was a file of its own.
+        source = replace(shop.source, requests_at_risk=max(shop.source.requests_at_risk, shop.source.most_at_risk))
+        walks, shop = work.walks(), replace(shop, source=source, intake=partial(SetIntake, work))
+        while (walk := await _in_thread(shop, lambda: next(walks, None))) is not None:
+            if not await crew.run((walk,), shop, {}):
                 return None
         if not work.refused:
             return ""

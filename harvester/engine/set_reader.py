@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import anyio
 import msgspec
+from anyio.abc import TaskGroup
 from msgspec import Raw
 
 from harvester.contracts import Clock, SetPager, Transport
@@ -28,7 +31,7 @@ from harvester.errors import (
     WaitError,
     WentRound,
 )
-from harvester.model import Page, PageRequest, Rejected, Relation, Resource, Response, Walk
+from harvester.model import Page, PageRequest, Rejected, Relation, Resource, Walk
 
 _NOT_THERE = frozenset({404, 410})
 _MOST_PAGES = 1000  # of one set
@@ -36,10 +39,23 @@ _READINGS = 2  # of a set of which fewer records came than the server counts
 _ENDS_ALL = (CredentialsRefused, WaitError, StorageError, Locked, OriginRefused)  # no matter of one set
 
 
-class SetReader:
-    """Reads the sets of ``walk.keys``. One that cannot be read is handed out as ``unread``, and the next one is tried.
+@dataclass(slots=True)
+class _Travel:
+    """What the answers for one set came to."""
 
-    Never closed half way: whoever waits for a set is cancelled together with its request.
+    wire_bytes: int = 0
+    seconds: float = 0.0  # from sending to the last byte
+
+
+class SetReader:
+    """Reads the sets of ``walk.keys``, some at a time, and hands them out in that order.
+
+    One that cannot be read is handed out as ``unread``, and the next one is tried.
+
+    Args:
+        frontier: where the walk stands: at the first set that was not handed out.
+        tasks: runs the requests; the caller owns it. ``close`` ends those of this reader.
+        lanes: sets that may be asked for at a time.
     """
 
     def __init__(
@@ -51,7 +67,8 @@ class SetReader:
         source: Source,
         transport: Transport,
         clock: Clock,
-        shared: SharedSets,
+        tasks: TaskGroup,
+        lanes: int,
     ) -> None:
         if walk.resource.relation is None:
             raise ValueError(f"{walk.resource.name} is no related resource")
@@ -61,11 +78,17 @@ class SetReader:
         self._of_parent = msgspec.structs.replace(
             walk, resource=Resource(name=self._relation.parent, key=self._relation.parent_key)
         )
-        self._source, self._transport, self._clock, self._shared = source, transport, clock, shared
+        self._source, self._transport, self._clock = source, transport, clock
+        self._shared: SharedSets = source.shared_sets
+        self._tasks, self._lanes = tasks, lanes
         self._heads, self._parent_heads = HeadReader(walk.resource), HeadReader(self._of_parent.resource)
         self._owner = MemberReader([self._relation.member])
-        self._todo = list(frontier.cursor)
-        self._wire_bytes, self._travelled = 0, 0.0
+        self._given = pager.place_of(frontier.cursor[0]) if frontier.cursor else len(walk.keys)  # sets handed out
+        self._begun = self._given
+        self._landed: dict[int, Fetched | HarvesterError] = {}
+        self._landing = anyio.Event()
+        self._scopes: set[anyio.CancelScope] = set()
+        self._closed = False
 
     async def next(self) -> Fetched | None:
         """The next set; None when there is none left.
@@ -73,46 +96,79 @@ class SetReader:
         Raises:
             HarvesterError: nothing more can be read, whichever set is asked for.
         """
-        if not self._todo:
+        if self._given >= len(self._walk.keys):
             return None
-        asked = self._todo.pop(0)
-        place, began = self._pager.place_of(asked), self._clock.monotonic()
-        self._wire_bytes, self._travelled = 0, 0.0
+        self._launch()
+        while self._given not in self._landed:
+            await self._landing.wait()
+        outcome = self._landed.pop(self._given)
+        if isinstance(outcome, HarvesterError):
+            raise outcome
+        self._given += 1
+        self._launch()
+        return outcome
+
+    def narrow(self, walk: Walk) -> None:
+        """Nothing: a walk through sets has no bounds."""
+
+    def close(self) -> None:
+        """End the requests under way, also those that have not begun yet."""
+        self._closed = True
+        for scope in tuple(self._scopes):
+            scope.cancel()
+
+    def _launch(self) -> None:
+        while self._begun < min(len(self._walk.keys), self._given + self._lanes):
+            self._tasks.start_soon(self._deliver, self._begun)
+            self._begun += 1
+
+    async def _deliver(self, place: int) -> None:
+        if self._closed:
+            return
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                self._landed[place] = await self._fetch(place)
+            except HarvesterError as error:
+                self._landed[place] = error
+            finally:
+                self._scopes.discard(scope)
+            landing, self._landing = self._landing, anyio.Event()
+            landing.set()
+
+    async def _fetch(self, place: int) -> Fetched:
+        """Raises ``HarvesterError`` when nothing more can be read, whichever set is asked for."""
+        asked, began = self._pager.at(self._walk, place), self._clock.monotonic()
         unread: HarvesterError | None = None
         page: Page | None = None
+        travel = _Travel()
         try:
-            page = await self._read(place)
+            page = await self._read(place, travel)
         except _ENDS_ALL:
             raise
         except HarvesterError as error:
             unread = error
-        following = (self._pager.at(self._walk, place + 1),) if place + 1 < len(self._walk.keys) else ()
-        self._todo.extend(following)
         shown = page or Page(request=asked, url=asked.url, records=())
         return Fetched(
             asked=asked,
             request=asked,
             page=shown,
             heads=PageHeads(shown.records, self._heads),
-            followers=following,
+            followers=(self._pager.at(self._walk, place + 1),) if place + 1 < len(self._walk.keys) else (),
             seconds=self._clock.monotonic() - began,
-            travelled=self._travelled,
-            wire_bytes=self._wire_bytes,
+            travelled=travel.seconds,
+            wire_bytes=travel.wire_bytes,
             unread=unread,
             absent=page is None and unread is None,
         )
 
-    def narrow(self, walk: Walk) -> None:
-        """Nothing: a walk through sets has no bounds."""
-
-    def close(self) -> None:
-        """Nothing is under way between two calls of ``next``."""
-
-    async def _read(self, place: int) -> Page | None:
+    async def _read(self, place: int, travel: _Travel) -> Page | None:
         """The whole set of one parent; None: the parent is not there any more (FAULTS P12)."""
         relation, key = self._relation, self._walk.keys[place]
         if relation.expand is not None and not self._walk.select:
-            parent = await self._shared.ask(self._walk.resource.name, key, lambda names: self._parent(place, names))
+            parent = await self._shared.ask(
+                self._walk.resource.name, key, lambda names: self._parent(place, names, travel)
+            )
             if not parent.records:
                 return None
             nested = read_nested(parent.records[0], relation)
@@ -120,12 +176,12 @@ class SetReader:
                 return self._whole(place, parent, nested.records, ())
             if relation.path is None:
                 raise ProtocolError(f"{self._walk.resource.name} of {' '.join(key)} may have been cut.")
-        return await self._alone(place)
+        return await self._alone(place, travel)
 
-    async def _parent(self, place: int, names: Sequence[str]) -> Page:
+    async def _parent(self, place: int, names: Sequence[str], travel: _Travel) -> Page:
         """The record of the parent, without any where it has gone."""
         try:
-            page = await self._ask(self._of_parent, self._pager.inside(self._walk, place, names))
+            page = await self._ask(self._of_parent, self._pager.inside(self._walk, place, names), travel)
         except ResourceRefused as error:
             if error.status not in _NOT_THERE:
                 raise
@@ -137,12 +193,12 @@ class SetReader:
             raise ProtocolError(f"{self._relation.parent}: another record came than the one asked for (FAULTS H11).")
         return page
 
-    async def _alone(self, place: int) -> Page | None:
+    async def _alone(self, place: int, travel: _Travel) -> Page | None:
         for reading in range(1, _READINGS + 1):
             try:
-                page = await self._pages(place)
+                page = await self._pages(place, travel)
             except ResourceRefused as error:
-                if error.status in _NOT_THERE and not (await self._parent(place, ())).records:
+                if error.status in _NOT_THERE and not (await self._parent(place, (), travel)).records:
                     return None
                 raise
             short = (page.count or 0) - len(page.records) - len(page.rejected)
@@ -155,14 +211,14 @@ class SetReader:
                 )
         return None
 
-    async def _pages(self, place: int) -> Page:
+    async def _pages(self, place: int, travel: _Travel) -> Page:
         """Every page of the set by its own path, as one."""
         records: list[Raw] = []
         rejected: tuple[Rejected, ...] = ()
         first: Page | None = None
         request, seen = self._pager.alone(self._walk, place), set[str]()
         while True:
-            page = await self._ask(self._walk, request)
+            page = await self._ask(self._walk, request, travel)
             first = first or page
             records += page.records
             rejected += page.rejected
@@ -176,7 +232,7 @@ class SetReader:
         whole = msgspec.structs.replace(first, request=self._pager.at(self._walk, place))
         return self._whole(place, whole, records, rejected)
 
-    async def _ask(self, walk: Walk, request: PageRequest) -> Page:
+    async def _ask(self, walk: Walk, request: PageRequest, travel: _Travel) -> Page:
         while True:
             try:
                 page, response = await fetch_page(self._source, self._transport, self._clock, walk, request)
@@ -186,12 +242,9 @@ class SetReader:
                     raise
                 request = smaller
             else:
-                self._account(response)
+                travel.wire_bytes += response.wire_bytes
+                travel.seconds += response.elapsed
                 return page
-
-    def _account(self, response: Response) -> None:
-        self._wire_bytes += response.wire_bytes
-        self._travelled += response.elapsed
 
     def _whole(self, place: int, page: Page, records: Sequence[Raw], rejected: tuple[Rejected, ...]) -> Page:
         """*records* as those of the parent, and of no other (FAULTS H11)."""

@@ -12,8 +12,7 @@ from harvester.provider import SETS
 from harvester.store.key_table import KeyTable
 from harvester.store.keys import fingerprint, identity
 
-_KEYS_A_WALK = 100  # they stand in every commit of it
-_WALKS_AT_A_TIME = 64
+_KEYS_A_WALK = 200  # they stand in every commit of it
 _FEW = 3  # sets that may be refused before
 _ONE_IN = 10  # it is told from one refused in so many that no more of them is to be had
 
@@ -53,19 +52,19 @@ class SetWork:
         self.absent = 0  # their parents are not there any more
         self.refused: list[str] = []  # why sets could not be read
 
-    def batches(self) -> Iterator[tuple[Walk, ...]]:
-        """Walks to be run side by side, one batch after the other."""
+    def walks(self) -> Iterator[Walk]:
+        """One after the other: each reads some sets at a time."""
         parents = changed(self._parents, self._held)
-        while batch := list(islice(parents, _KEYS_A_WALK * _WALKS_AT_A_TIME)):
+        while batch := list(islice(parents, _KEYS_A_WALK)):
             self._stamps = {parent.key: parent.stamps for parent in batch}
-            yield tuple(self._walk(batch[at : at + _KEYS_A_WALK]) for at in range(0, len(batch), _KEYS_A_WALK))
+            yield self._walk(batch)
 
     def needs(self, key: tuple[str, ...]) -> bool:
         """Whether the set of the parent *key* is still to be read."""
         return _mark(key) in self._open
 
     def stamps_of(self, parent: tuple[str, ...]) -> bytes | None:
-        """What the parent, of the batch that is under way, told of its set before it was asked for."""
+        """What the parent, of the walk that is under way, told of its set before it was asked for."""
         return self._stamps[parent]
 
     def own_key(self, key: tuple[str, ...]) -> tuple[str, ...]:

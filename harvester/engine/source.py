@@ -63,6 +63,7 @@ class Source:
     connect: Callable[[Sink], Transport]  # a stack whose events go to the sink; governor and session are shared
     blueprints: tuple[Blueprint, ...]  # parents before the resources that need their values
     requests_at_risk: int  # pages that may have to be fetched again after a crash
+    most_at_risk: int = 25  # the same as configured, whatever the shortest window of the quota
     workers: int = 4  # walks worked on at a time
     weights: Mapping[str, float] = field(default_factory=dict)  # of resources that share the quota; others have 1
     link_lifetime: float | None = None  # seconds for which a next link lives untouched; None: it does not die
