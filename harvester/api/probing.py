@@ -144,7 +144,8 @@ def followed(blueprint: Blueprint, provider: Provider, wanted: Wanted, strategy:
     told = replace(provider, closing=strategy.closing)
 
     def walks(*args: object) -> tuple[Walk, ...]:
-        return tuple(structs.replace(walk, reason=strategy.reason) for walk in full_walks(provider, chosen, *args))  # type: ignore[arg-type]
+        made = full_walks(provider, chosen, *args)  # type: ignore[arg-type]
+        return tuple(structs.replace(walk, reason=strategy.reason, counted=strategy.counted) for walk in made)
 
     return replace(
         blueprint,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
-from harvester.contracts import Transport
+from harvester.contracts import LinkedPager, Transport
 from harvester.engine.ask import count
 from harvester.engine.crew import Crew
 from harvester.engine.proven import Proven
@@ -14,7 +14,7 @@ from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.workshop import Workshop
-from harvester.model import PageRequest, Phase, Walk
+from harvester.model import Ending, PageRequest, Phase, Walk
 from harvester.store.layout import ShardKind, data_kind
 from harvester.store.manifest import Gap, KeyDigest, Manifest, SweepEvidence, WalkEvidence
 from harvester.store.shards import ShardEntry
@@ -69,13 +69,22 @@ class Evidence:
         missing = (self.claimed or 0) - taken - self._crew.total("quarantined")
         self._missing = missing if missing > 0 else None
         if self._missing is None:
-            return "", False
+            return self._smaller(walks, taken), False
         return f"the provider counts {self.claimed:,} records, {missing:,} more than could be read", False
 
     def lack(self, reason: str, missing: int | None) -> str:
         """Keep how many records a gap is of, None: nobody can tell; its *reason*."""
         self._missing = missing
         return reason
+
+    def _smaller(self, walks: Sequence[Walk], taken: int) -> str:
+        """Why a count that is smaller than what came is not believed, "" when it need not be (FAULTS P13, P06)."""
+        before = _total([self._crew.positions[walk.id].expected for walk in walks])
+        known = [number for number in (before, self.count_after) if number is not None]
+        if not known or max(known) >= taken or not self._is_open(walks):
+            return ""
+        told = "nothing shows that the last page was the last"
+        return f"the provider counts {max(known):,} records where {taken:,} came, and {told}; run with --prove"
 
     async def claim(self, walks: Sequence[Walk], shop: Workshop) -> bool:
         """Ask the provider's count again: ``claimed`` is the lesser of the first and this one. True: asked to stop."""
@@ -95,18 +104,37 @@ class Evidence:
                 asked.append(number)
             self.count_after = _total(asked)
         self._in_doubt = (
-            self.mode is not Phase.SWEEP and before is None and question is not None and self.count_after is None
+            self.mode is not Phase.SWEEP
+            and before is None
+            and self.count_after is None
+            and (question is not None or self._is_open(walks))
         )
         self.claimed = min((number for number in (before, self.count_after) if number is not None), default=0)
         return False
 
     def _doubt(self, walks: Sequence[Walk]) -> Callable[[Walk], PageRequest] | None:
         """What to ask because a walk ended behind a page that nothing shows to be the last; None: nothing."""
-        if any(walk.filter is not None for walk in walks) or all(
-            self._crew.positions[walk.id].proven for walk in walks
-        ):
+        positions = [self._crew.positions[walk.id] for walk in walks]
+        if all(position.proven or position.tally.ending == Ending.SHOWN for position in positions):
             return None
-        return self._source.provider.doubt
+        filtered = any(walk.filter is not None for walk in walks)
+        if self._source.provider.doubt is not None and not filtered:
+            return self._source.provider.doubt
+        linked = {walk.id: pager for walk in walks if walk.counted and (pager := self._linked(walk)) is not None}
+        if len(linked) < len(walks) or not self._is_open(walks):
+            return None
+        return lambda walk: linked[walk.id].how_many(walk)
+
+    def _is_open(self, walks: Sequence[Walk]) -> bool:
+        """Whether one of *walks* ended where nothing led on, on a page like any other."""
+        return any(
+            self._crew.positions[walk.id].tally.ending == Ending.OPEN and self._linked(walk) is not None
+            for walk in walks
+        )
+
+    def _linked(self, walk: Walk) -> LinkedPager | None:
+        pager = self._source.provider.pager(self._crew.walks[walk.id].pager)
+        return pager if isinstance(pager, LinkedPager) else None
 
     def take(self, proven: Proven) -> None:
         """Keep what a sweep has shown."""

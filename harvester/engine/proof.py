@@ -35,7 +35,7 @@ from harvester.engine.suspicion import MOST_GONE, Suspicion
 from harvester.engine.workshop import Workshop
 from harvester.errors import GiveUpError, Locked, StorageError
 from harvester.events import Compared, ListingBegun
-from harvester.model import Walk
+from harvester.model import Ending, Walk
 from harvester.provider import Repair
 from harvester.store.commits import Commit
 from harvester.store.key_table import KeyTable
@@ -170,6 +170,7 @@ class _Proof:
             shaky = not doubt and any(self._crew.positions[walk.id].tally.offsets for walk in listings)
             if shaky:
                 doubt = await self._moved(before, listed, difference, letter)
+            doubt = doubt or await self._open_ended(suspicion, listings, walks, shop, difference.listed.number)
             if left is not None:
                 # Later listings only tell which of the missing are still there: what is new is for the next run.
                 wanted, known = self._table(tables, f"again-{letter}"), left
@@ -282,6 +283,21 @@ class _Proof:
             if difference.gone > MOST_GONE * held:
                 return f"the listing of all keys has no more than {number:,} where {held:,} are held"
         return ""
+
+    async def _open_ended(
+        self, suspicion: Suspicion, listings: Sequence[Walk], walks: Sequence[Walk], shop: Workshop, number: int
+    ) -> str:
+        """Why the listing may have ended too early, "" when nothing speaks for it: its last link may be lost (P06)."""
+        if all(self._crew.positions[walk.id].tally.ending != Ending.OPEN for walk in listings):
+            return ""
+        number += self._crew.total("quarantined")
+        if number > (self._evidence.claimed or 0) and await self._evidence.claim(walks, shop):
+            raise _Stopped
+        if number <= (self._evidence.claimed or 0):
+            return ""  # as many as there are; that there are not fewer was seen before
+        if await self._ask(shop, partial(suspicion.nothing_beyond, listings, number)):
+            return ""
+        return "nothing shows that the last page of the listing of all keys was the last"
 
     async def _moved(self, before: KeyTable | None, listed: KeyTable, difference: Difference, letter: str) -> str:
         """Why pages told by offsets may have left something out; "" when nothing that was listed before has moved.

@@ -37,14 +37,14 @@ class Ends(Struct, frozen=True, omit_defaults=True):
         if not number:
             return Ending.LIKELY
         full = self.most or page.request.size
-        if full is None:
-            # How many records make a page is not known. Asked once more it said the same, or the server's count tells.
-            return Ending.LIKELY if self.held or walk.counted else Ending.OPEN
+        if full is None:  # how many records make a page is not known; asked once more, it said the same
+            return Ending.LIKELY if self.held else Ending.OPEN
         return Ending.LIKELY if number < full and not self.short else Ending.OPEN
 
     def is_worth_a_look(self, walk: Walk, page: Page) -> bool:
-        """Whether *page* is to be asked for once more."""
-        return not self.held and bool(_number(page)) and self.ending(walk, page) is Ending.OPEN
+        """Whether *page* is to be asked for once more; not the only one of a server that counts: its count tells."""
+        alone = not self.most and page.request.size is None and walk.counted
+        return not (self.held or alone) and bool(_number(page)) and self.ending(walk, page) is Ending.OPEN
 
     def again(self, page: Page) -> Ends:
         """The same while *page* is asked for once more."""

@@ -81,6 +81,7 @@ def _delta_walk(provider: Provider, full: Walk, standing: Standing) -> Walk:
         filter=full.filter,
         expand=full.expand,
         headers=full.headers,
+        counted=full.counted,
         reason=f"what changed since {since}: the last success, less the provider's overlap",
     )
 

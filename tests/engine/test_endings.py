@@ -209,3 +209,44 @@ async def test_a_first_page_that_tells_the_count_spares_the_question(out: Path) 
     change(bench, *FORTY)
     assert (await bench.run("Property"))["Property"].verdict == "complete"
     assert len(bench.server.asked) == 4
+
+
+@pytest.mark.parametrize("rows", [35, 40])
+async def test_a_full_walk_that_nobody_counts_ends_at_a_short_page(out: Path, rows: int) -> None:
+    """FAULTS P13, P06: a full page without a link may have lost it."""
+    bench = Bench(out, {"Property": listings(rows)})
+    bench.server.counts = False
+    outcome = (await bench.run("Property"))["Property"]
+    assert outcome.verdict == ("complete" if rows == 35 else "incomplete")
+    assert rows == 35 or "nothing shows that the last page was the last" in outcome.reason
+    assert rows == 35 or "run with --prove" in outcome.reason
+
+
+@pytest.mark.parametrize(("lasting", "verdict"), [(False, "complete"), (True, "incomplete")])
+async def test_a_full_walk_that_nobody_counts_misses_its_link(out: Path, lasting: bool, verdict: str) -> None:
+    bench = Bench(out, {"Property": listings(95)})
+    bench.server.counts = False
+    bench.server.drops = lambda number, url: "000019" in url and (lasting or url not in bench.server.asked[:-1])
+    assert (await bench.run("Property"))["Property"].verdict == verdict
+    assert (bench.keys("Property") == [f"{index:06d}" for index in range(95)]) is not lasting
+
+
+async def test_a_count_below_what_a_full_walk_brought_does_not_end_it(out: Path) -> None:
+    """FAULTS P13, P06: it is half of what there is, and the fourth page lost its link."""
+    bench = Bench(out, {"Property": listings(60)})
+    bench.count = lambda walk: PageRequest(url="Property?$count=true")
+    bench.server.claim = lambda url: 30 if "$count" in url else None
+    bench.server.drops = lambda number, url: "000029" in url
+    outcome = (await bench.run("Property"))["Property"]
+    assert outcome.verdict == "incomplete"
+    assert "counts 30 records where 40 came" in outcome.reason
+
+
+async def test_a_listing_of_keys_that_may_have_lost_its_link_proves_nothing(out: Path) -> None:
+    """FAULTS T10, P06: it holds what the run holds, because both ended at the same page."""
+    bench = Bench(out, {"Property": listings(60)})
+    bench.prove, bench.server.counts = True, False
+    bench.server.drops = lambda number, url: "000029" in url
+    outcome = (await bench.run("Property"))["Property"]
+    assert outcome.verdict == "incomplete"
+    assert "nothing shows that the last page of the listing" in outcome.reason
