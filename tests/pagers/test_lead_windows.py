@@ -237,10 +237,10 @@ def test_duplicates_of_the_shared_second_are_left_to_their_keys() -> None:
 DATES = ("subscribeDate", "lastEdited", "lastActivityDate")
 
 
-def changes_since(hours: float, **settings: object) -> list[PageRequest]:
+def changes_since(hours: float) -> list[PageRequest]:
     """What a delta asks for, when its watermark lies so far back."""
     pager = LeadWindowPager(dates={"leads/lead": DATES})
-    walk = make_walk(phase=Phase.DELTA, since="2026-03-01 00:00:00", horizon=hours * 3600, **settings)
+    walk = make_walk(phase=Phase.DELTA, since="2026-03-01 00:00:00", horizon=hours * 3600)
     asked, todo = [], [pager.first(walk)]
     while todo:
         asked.append(todo.pop())

@@ -44,12 +44,12 @@ class Life(Changes):
 
     def change(self) -> None:
         """Change some rows in one of these ways."""
-        before, simulator = self.keys(), self._world.sandbox.simulator(self._subject.served)
+        before, simulator = self.all_keys(), self._world.sandbox.simulator(self._subject.served)
         if isinstance(simulator, IdxBroker):
             self._change_account(simulator)
         else:
             self._change_tables([each for each in simulator.shelves(self.resources[-1]) if len(each.table)])
-        self.gone |= before - self.keys()
+        self.gone |= before - self.all_keys()
 
     # -------------------------------------------------------------- tables
 
@@ -130,6 +130,6 @@ class Life(Changes):
         """The records there are now."""
         return self._world.sandbox.simulator(self._subject.served).truth(resource)
 
-    def keys(self) -> set[Key]:
+    def all_keys(self) -> set[Key]:
         """Of every record there is now."""
         return {(name, self._subject.key(name, line)) for name in self.resources for line in self.truth(name)}

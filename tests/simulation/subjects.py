@@ -23,11 +23,19 @@ class Subject:
     resources: tuple[str, ...]
     options: Mapping[str, object] = field(default_factory=dict)  # of the simulator
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the source
+    stamped: bool = True  # False: sweeps compare whole records anyway
 
     @property
     def served(self) -> str:
         """The simulator's name."""
         return self.simulator or self.provider
+
+    @property
+    def overlap(self) -> float:
+        """Seconds by which a change may come late and be in a delta."""
+        declared = next(each for each in providers() if each.name == self.provider)
+        # IMS keeps an hour of it for the night the clocks go back.
+        return declared.overlap - (3_600.0 if self.provider == "ims" else 0.0)
 
     def config(self, world: World) -> Config:
         """Small pages, where their size can be asked for."""
@@ -67,6 +75,7 @@ SUBJECTS = (
     Subject(
         provider="idx_broker",
         resources=("clients/featured", "clients/soldpending", "clients/supplemental"),
+        stamped=False,
     ),
 )
 """Every provider."""
@@ -75,6 +84,7 @@ LEADS = Subject(
     provider="idx_broker",
     resources=("leads/lead",),
     options={"lead_days": 5.0},
-    settings={"lead_horizon": 30 * 86_400.0},
+    settings={"lead_horizon": 30 * 86_400.0, "resources": ("leads/lead",)},  # else others take their values from it
+    stamped=False,
 )
 """IDX Broker's leads: a deleted one is not told from one that is older than the horizon, and stays."""

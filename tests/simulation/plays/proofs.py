@@ -9,6 +9,7 @@ invariants 5 and 10).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
@@ -18,6 +19,7 @@ from harvester.api.catalogue import providers
 from harvester.events import Event, PageFetched
 from harvester.sandbox.exchange import Reply
 from tests.simulation.changes import Changes
+from tests.simulation.hiding import without
 from tests.simulation.plays.crashes import attempt
 from tests.simulation.truth import check_disk, finished, held
 from tests.simulation.world import PAGED, World
@@ -106,7 +108,7 @@ def _hide(world: World, provider: str, share: int) -> None:
         target = str(asked["target"])
         if reply.status != 200 or f"/{provider}/" not in target or "select=" in target or _by_key(target):
             return reply
-        body = _without(reply.body, share)
+        body = without(reply.body, lambda row: not crc32(_name(row).encode()) % share)
         return reply if body is None else msgspec.structs.replace(reply, body=body)
 
     sandbox.exchange = rigged  # type: ignore[method-assign]
@@ -117,27 +119,5 @@ def _by_key(target: str) -> bool:
     return "('" in path or "/listings/" in path or "ListingId%20eq" in target or "MLSID%20eq" in target
 
 
-def _without(body: bytes, share: int) -> bytes | None:
-    """*body* without the rows that are hidden, each other row with the bytes it had; None: it holds no rows."""
-    try:
-        document = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        if "D" in document:
-            inner = _thinned(document["D"], "Results", share)
-            return None if inner is None else b'{"D":' + inner + b"}"
-        return _thinned(msgspec.Raw(body), "value", share)
-    except msgspec.MsgspecError:
-        return None
-
-
-def _thinned(text: msgspec.Raw, name: str, share: int) -> bytes | None:
-    members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    if name not in members:
-        return None
-    rows = msgspec.json.decode(members[name], type=list[msgspec.Raw])
-    kept = [bytes(row) for row in rows if crc32(_name(json.loads(bytes(row))).encode()) % share]
-    members[name] = msgspec.Raw(b"[" + b",".join(kept) + b"]")
-    return b"{" + b",".join(json.dumps(key).encode() + b":" + bytes(value) for key, value in members.items()) + b"}"
-
-
-def _name(row: dict[str, object]) -> str:
+def _name(row: Mapping[str, object]) -> str:
     return str(row.get("ListingKey") or row.get("ListingId") or row.get("Id") or row)
