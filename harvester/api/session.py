@@ -25,6 +25,8 @@ from harvester.store import layout
 from harvester.store.prepare import prepare_output
 from harvester.store.shards import Compression
 
+_MODES = ("full", "delta", "auto")  # of a stream
+
 
 class Session:
     """Open connections to the configured sources; made by ``open_session``."""
@@ -34,18 +36,24 @@ class Session:
         self._site, self._tasks = site, tasks
         self._streams: list[PageStream] = []
 
-    def pages(self, source: str, resource: str) -> PageStream:
+    def pages(self, source: str, resource: str, *, mode: str = "full") -> PageStream:
         """Every page of *resource*, from where the last committed page ended.
 
+        Args:
+            mode: ``full`` is everything; ``delta`` what changed since the last stream of which every page was
+                committed; ``auto`` the latter where there is such a one. A stream that was broken off is gone on with
+                as it was begun. Records come again, as many as the provider's overlap makes; none tells of a deletion.
         Raises:
-            ArgumentError: the configuration has no such source or resource.
+            ArgumentError: the configuration has no such source or resource, or there is no such mode.
         """
+        if mode not in _MODES:
+            raise ArgumentError(f"there is no mode {mode!r}; there is {', '.join(_MODES)}")
         found = self._sources.get(source)
         if found is None:
             raise ArgumentError(f"there is no source {source!a}; there is {', '.join(sorted(self._sources))}")
         for blueprint in found.blueprints:
             if blueprint.resource.name == resource:
-                stream = PageStream(found, blueprint, found.blueprints, self._site, self._tasks)
+                stream = PageStream(found, blueprint, found.blueprints, self._site, self._tasks, mode=mode)
                 self._streams.append(stream)
                 return stream
         known = ", ".join(blueprint.resource.name for blueprint in found.blueprints)

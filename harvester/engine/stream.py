@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 from anyio.abc import TaskGroup
+from msgspec import structs
 
 from harvester.contracts import Pager, Transport
 from harvester.decode.lines import put_stamp
@@ -20,6 +21,7 @@ from harvester.engine.ask import find_anchor
 from harvester.engine.assignment import assign
 from harvester.engine.fallback import instead_of
 from harvester.engine.frontier import Frontier
+from harvester.engine.latest import Latest
 from harvester.engine.loop_guard import LoopGuard
 from harvester.engine.position import Position, resume
 from harvester.engine.reader import Fetched
@@ -28,6 +30,7 @@ from harvester.engine.sieve import Sieve
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
 from harvester.engine.stamps import stamp_of
+from harvester.engine.stream_ends import StreamEnds
 from harvester.engine.views import agree
 from harvester.engine.worker import MAX_RESTARTS
 from harvester.errors import ArgumentError, ConfigError, CursorExpired, OrderViolated, SeamBroken
@@ -37,7 +40,6 @@ from harvester.store import layout
 from harvester.store.commits import Commit, CommitLog
 from harvester.store.keys import SeenKeys
 from harvester.store.manifest import KeyDigest
-from harvester.store.runs import find_runs
 
 T = TypeVar("T")
 
@@ -91,17 +93,36 @@ class Step:
 
 
 class PageStream:
-    """``async for page in stream``: the resource's full walk, its closing delta included.
+    """``async for page in stream``: the resource's full walk, its closing delta included, or what changed since.
 
-    Positions live below ``<out>/_harvester/positions`` until everything is committed; the next stream then begins
-    anew. Each page is delivered once as long as every page is committed. After a crash, and where the server has
-    forgotten a position, pages come again. Nothing is compared with the provider's count here.
+    Positions live below ``<out>/_harvester/positions`` until everything is committed; then the instant before the
+    first request stays there, at which a delta begins. Each page is delivered once as long as every page is committed.
+    After a crash, and where the server has forgotten a position, pages come again. Nothing is compared with the
+    provider's count here. One that was broken off is gone on with as it was begun, whatever *mode* says.
+
+    Args:
+        mode: ``full``; ``delta``, what changed since the last stream that came to its end; ``auto``, the latter where
+            there is one.
     """
 
     def __init__(
-        self, source: Source, blueprint: Blueprint, parents: Sequence[Blueprint], site: Site, tasks: TaskGroup
+        self,
+        source: Source,
+        blueprint: Blueprint,
+        parents: Sequence[Blueprint],
+        site: Site,
+        tasks: TaskGroup,
+        *,
+        mode: str = "full",
     ) -> None:
         self.source = source
+        self._mode = mode
+        at = layout.resource_directory(
+            layout.state_directory(site.out) / "positions", source.name, blueprint.resource.dirname
+        )
+        self._ends = StreamEnds(site.fs, at, source.name, source.provider.name, blueprint)
+        self._begun: list[Walk] = []
+        self._positions: dict[str, Position] = {}
         self._blueprint, self._site, self._tasks = blueprint, site, tasks
         self._parents = {parent.resource.name: parent for parent in parents}
         self._transport: Transport = source.connect(site.sink)
@@ -152,16 +173,18 @@ class PageStream:
             )
         values = await self._values(blueprint.resource.per_value)
         earlier = await self._in_thread(self._load)
-        walks = assign(blueprint.walks(values, site.clock.now()), earlier)
+        walks = self._begun = assign(await self._in_thread(lambda: self._plan(values, earlier)), earlier)
         await agree(self.source, blueprint, site=site, transport=self._transport, values=values)
         with SeenKeys(site.fs, None) as seen:
             sieve = Sieve(blueprint.resource, seen, KeyDigest())
-            positions: dict[str, Position] = {}
+            positions = self._positions
             for walk in walks:
                 async with aclosing(self._walk(walk, earlier, sieve, positions)) as pages:
                     async for page in pages:
                         yield page
             for walk in walks:
+                if walk.phase is not Phase.FULL:
+                    continue
                 closing = blueprint.close(walk, positions[walk.id].anchor, positions[walk.id].reached)
                 if closing is not None:
                     async with aclosing(self._walk(closing, earlier, sieve, positions)) as pages:
@@ -208,7 +231,8 @@ class PageStream:
     async def _read(
         self, walk: Walk, pager: Pager, position: Position, sieve: Sieve
     ) -> AsyncGenerator[DeliveredPage, None]:
-        guard = LoopGuard()
+        guard, latest = LoopGuard(), Latest()
+        anchored = self.source.provider.anchor is not None
         stamp = stamp_of(walk)
         reader = open_reader(
             walk,
@@ -222,8 +246,16 @@ class PageStream:
         try:
             while (fetched := await reader.next()) is not None:
                 guard.check(fetched.heads)
-                position.meet(fetched.page, anchored=self.source.provider.anchor is not None)
+                position.meet(fetched.page, anchored=anchored)
                 sifted = sieve.sift(walk, pager, fetched)
+                if walk.phase is Phase.DELTA and anchored:  # such a walk goes in the order of time
+                    times = fetched.heads.columns.times
+                    latest.take(times if sifted.keep is None else compress(times, sifted.keep), fetched.page.served_at)
+                    position.anchor = max((position.anchor or "", latest.watermark or "")) or None
+                if walk.enough is not None and position.anchor is not None and walk.enough < position.anchor:
+                    # What is enough by this machine's clock may lie before the walk began by the provider's (T06).
+                    walk = structs.replace(walk, enough=position.anchor)
+                    reader.narrow(walk)
                 kept = fetched.page.records if sifted.keep is None else compress(fetched.page.records, sifted.keep)
                 records = [put_stamp(stamp, record) if stamp else bytes(record) for record in kept]
                 step = Step(walk, position, fetched, silent=not records and not sifted.rejected)
@@ -273,11 +305,32 @@ class PageStream:
         return self._directory
 
     def _choose_directory(self) -> PurePath:
-        site, name = self._site, self._blueprint.resource.dirname
+        site = self._site
         positions = layout.state_directory(site.out) / "positions"
-        runs = find_runs(site.fs, positions, self.source.name, name)
-        run = runs[-1].name if runs else layout.run_name(site.clock.now())
-        return layout.run_directory(positions, self.source.name, name, run)
+        run = self._ends.unfinished() or layout.run_name(site.clock.now(), self._ends.taken())
+        return layout.run_directory(positions, self.source.name, self._blueprint.resource.dirname, run)
+
+    def _plan(self, values: Sequence[str] | None, earlier: Mapping[str, tuple[Commit, ...]]) -> Sequence[Walk]:
+        """The walks that read everything, or those that bring what changed since the last stream.
+
+        Raises:
+            ConfigError: only a delta will do, and there is nothing to go on from.
+        """
+        full = self._blueprint.walks(values, self._site.clock.now())
+        phases = {commits[-1].walk.phase for commits in earlier.values()}
+        if Phase.DELTA not in phases and (phases or self._mode == "full"):
+            return full
+        settled = self._ends.settled()
+        changes = self._blueprint.changes(settled, full) if self._blueprint.changes is not None and settled else None
+        if changes is not None:
+            return changes
+        if self._mode == "delta" or phases:
+            raise ConfigError(
+                f"{self._blueprint.resource.name} has no stream with these settings that came to its end, or cannot be "
+                "asked for changes. Take a full one first.",
+                path=f"sources.{self.source.name}",
+            )
+        return full
 
     def _load(self) -> dict[str, tuple[Commit, ...]]:
         site = self._site
@@ -315,7 +368,9 @@ class PageStream:
     async def _clear_if_done(self) -> None:
         """Everything is with the caller: the next stream begins anew."""
         if self._ended and not self._open:
-            await self._in_thread(lambda: self._site.fs.remove_tree(self.directory))
+            ends = [(walk, self._positions[walk.id]) for walk in self._begun]
+            run, at = self.directory.name.removeprefix("run="), self._site.clock.now()
+            await self._in_thread(lambda: self._ends.settle(run, at, ends))
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._site.executor, function)

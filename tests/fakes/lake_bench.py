@@ -92,7 +92,7 @@ class Bench:
                 yield outcomes
 
     @asynccontextmanager
-    async def stream(self, resource: str) -> AsyncIterator[PageStream]:
+    async def stream(self, resource: str, mode: str = "full") -> AsyncIterator[PageStream]:
         """The pages of one resource, in a session that ends with the block and closes them."""
         source = self._source((resource,))
         blueprint = next(each for each in source.blueprints if each.resource.name == resource)
@@ -101,7 +101,7 @@ class Bench:
             async with anyio.create_task_group() as tasks:
                 try:
                     async with aclosing(
-                        PageStream(source, blueprint, source.blueprints, self._site(executor), tasks)
+                        PageStream(source, blueprint, source.blueprints, self._site(executor), tasks, mode=mode)
                     ) as stream:
                         yield stream
                 except BaseException as error:
