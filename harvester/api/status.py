@@ -26,6 +26,7 @@ class ResourceStatus(Struct, frozen=True, kw_only=True):
     finished: datetime | None = None
     records: int = 0
     bytes: int = 0  # on disk
+    sets: int = 0  # related sets that the run has read, or knows the stamps of; 0 also: it is no related resource
     watermark: str | None = None  # where the next delta starts; None: the resource has no such question
     credentials: tuple[CredentialUse, ...] = ()  # that shared the work of that run; (): one did all of it
     unfinished_run: str = ""  # "": none
@@ -79,6 +80,7 @@ def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusR
                 finished=manifest.finished,
                 records=manifest.records,
                 bytes=manifest.bytes,
+                sets=manifest.sets,
                 watermark=manifest.watermark,
                 credentials=manifest.credentials,
             )

@@ -40,6 +40,7 @@ class ViewReport(Struct, frozen=True, kw_only=True):
     records: int
     tombstones: int  # keys that are proven gone
     superseded: int  # records that a later or higher version replaced
+    ended: int = 0  # related records that are in no current set of a record that there is
     notes: tuple[str, ...] = ()  # what a reader has to know: runs that are not complete
     target: str = ""  # the file written; "": none
 
@@ -89,6 +90,7 @@ def view(
         records=state.records,
         tombstones=state.tombstones,
         superseded=state.superseded,
+        ended=state.ended,
         notes=(*layers.notes, *state.notes),
         target="" if target is None else str(target),
     )

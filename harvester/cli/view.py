@@ -87,6 +87,8 @@ def _tell(report: ViewReport, context: Context) -> None:
     made += f"{units.number_of(len(report.runs), 'run')}, the first of them {report.runs[0]}"
     if report.superseded or report.tombstones:
         made += f"; {units.count(report.superseded)} replaced, {units.number_of(report.tombstones, 'key')} gone"
+    if report.ended:
+        made += f"; {units.count(report.ended)} in no current set"
     write_line(console, f"{made}{f', in {report.target}' if report.target else ''}")
     for note in report.notes:
         write_line(console, f"warning: {note}", "yellow")

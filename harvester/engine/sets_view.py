@@ -23,7 +23,7 @@ from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import ShardKind, data_kind
 from harvester.store.lines import read_lines
 from harvester.store.runs import RunDirectory
-from harvester.store.set_lines import read_set_line
+from harvester.store.set_lines import read_set_line, whole_key
 
 _LIVING, _SET, _MEMBER, _RECORD = range(4)  # kinds of entries, under the fingerprint of a parent
 _LINE_BITS = 32
@@ -88,16 +88,8 @@ def _of_sets(fs: Fs, layers: Layers, resource: Resource, relation: Relation) -> 
                 mark = _mark(parent)
                 yield ENTRY.pack(mark, number, _SET, 0, 0, order)
                 for member in members:
-                    key = _whole_key(resource, relation, parent, member)
+                    key = whole_key(resource.key, relation.member, parent[0], member)
                     yield ENTRY.pack(mark, number, _MEMBER, *_HALVES.unpack(_mark(key)), order)
-
-
-def _whole_key(
-    resource: Resource, relation: Relation, parent: tuple[str, ...], member: tuple[str, ...]
-) -> tuple[str, ...]:
-    """The identity of a member: where the parent's key is a part of it, a set does not repeat that."""
-    own = iter(member)
-    return tuple(parent[0] if name == relation.member else next(own, "") for name in resource.key)
 
 
 def _of_records(state: CurrentState, resource: Resource, relation: Relation) -> Iterator[bytes]:

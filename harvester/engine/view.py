@@ -128,6 +128,7 @@ class CurrentState:
         self.records = 0
         self.tombstones = 0  # keys that a tombstone ended
         self.superseded = 0  # lines that a later or higher version replaced
+        self.ended = 0  # lines that were dropped afterwards
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -159,6 +160,7 @@ class CurrentState:
         """Take a line out of the current state."""
         self._wins[shard][place >> 3] &= ~(1 << (place & 7))
         self.records -= 1
+        self.ended += 1
 
     def lines(self) -> Iterator[bytes]:
         """The current state's lines, without line feeds, in the order of the runs."""

@@ -14,6 +14,7 @@ from harvester.store.key_table import PARTS, KeyTable
 from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import ShardKind, data_kind
 from harvester.store.manifest import KeyDigest, Manifest
+from harvester.store.set_lines import read_set_line, whole_key
 from harvester.store.shardfile import ShardEntry
 
 _AT_A_TIME = 1000  # lines
@@ -46,6 +47,7 @@ class Recount:
         self._latest: dict[str, str] = {}  # of each walk's records
         self._keyless = 0
         self._keys = KeyTable.temporary(fs)
+        self._named = KeyTable.temporary(fs)  # keys that sets of this run name
         self._batch: list[bytes] = []
         self._shard: ShardEntry | None = None
         self._times = _Times()
@@ -57,6 +59,7 @@ class Recount:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._keys.close()
+        self._named.close()
 
     def begin(self, shard: ShardEntry) -> None:
         """The lines that follow are those of *shard*."""
@@ -105,11 +108,19 @@ class Recount:
             found.append(f"the manifest says {manifest.keys.number:,} keys, the shards hold {digest.number:,}")
         elif digest.hexdigest() != manifest.keys.digest:
             found.append("the shards hold other keys than the manifest says (the digest of the keys differs)")
+        missing = sum(len(self._named.part(place).keys() - self._keys.part(place).keys()) for place in range(PARTS))
+        if missing:
+            found.append(f"its sets name {missing:,} records that the shards do not hold")
         return found
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
-        if not batch or self._shard is None or data_kind(self._shard.path) != ShardKind.PART:
+        if not batch or self._shard is None:
+            return
+        kind = data_kind(self._shard.path)
+        if kind == ShardKind.SETS:
+            self._take_sets(batch)
+        if kind != ShardKind.PART:
             return
         walk = next((name for name in self._known if self._is_of(name)), "")
         self._rows[walk] += len(batch)
@@ -123,6 +134,18 @@ class Recount:
         scope = () if value is None else (value,)
         names = [identity((*scope, *key)) for key in usable]
         self._keys.put(list(map(fingerprint, names)), [b""] * len(names), [None] * len(names))
+
+    def _take_sets(self, lines: Sequence[bytes]) -> None:
+        """Every record that a set names must be held in the same run. Raises ``StorageError`` for what is no set."""
+        relation = self._manifest.relation
+        for line in lines:
+            found = read_set_line(line)
+            if relation is None or found.members is None:
+                continue
+            parent = next(iter(found.parent.values()), "")
+            keys = [whole_key(self._manifest.key, relation.member, parent, member) for member in found.members]
+            names = [identity(key) for key in keys]
+            self._named.put(list(map(fingerprint, names)), [b""] * len(names), [None] * len(names))
 
     def _is_of(self, walk: str) -> bool:
         return self._shard is not None and self._shard.path.startswith(f"{ShardKind.PART}-{walk}-")

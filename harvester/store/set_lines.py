@@ -56,6 +56,17 @@ def read_set_line(line: bytes) -> SetLine:
         raise StorageError(f"a line is no set: {error}") from error
 
 
+def whole_key(names: Sequence[str], owner: str, parent: str, member: Sequence[str]) -> tuple[str, ...]:
+    """The identity of a *member* of the set of *parent*.
+
+    Args:
+        names: of the identity members. *owner*: the one that holds the parent's key, if it is among them: a set does
+            not repeat that.
+    """
+    own = iter(member)
+    return tuple(parent if name == owner else next(own, "") for name in names)
+
+
 def stamps_text(stamps: Mapping[str, Raw] | None) -> str | None:
     """*stamps* as text that is equal for equal stamps; None: there are none."""
     if stamps is None:

@@ -205,6 +205,7 @@ def _verify_totals(manifest: Manifest, run_dir: PurePath, rows: Counter[str], si
         ("records", manifest.records, rows[ShardKind.PART]),
         ("quarantined", manifest.quarantined, rows[ShardKind.QUARANTINE]),
         ("tombstones", manifest.tombstones, rows[ShardKind.DELETED]),
+        ("sets", manifest.sets, rows[ShardKind.SETS]),
         ("bytes", manifest.bytes, size),
     )
     problems = [
