@@ -149,12 +149,14 @@ class _Work:
         self._ports, self._fs, self._out = ports, ports.fs, out
         self._source, self._directory, self._target, self._keep = source, directory, target, keep
         self._name = directory.name.partition("=")[2]
-        self._place = layout.state_directory(out) / "compact" / source
+        self._place = layout.state_directory(out) / "compact" / f"{source}.{self._name}"
 
     def run(self, *, fold: bool) -> ResourceCompaction:
         fs, ports = self._fs, self._ports
         try:
-            fs.remove_tree(self._place)  # of a process that was killed
+            # Of a process that was killed: it may have moved runs out, and nothing says that this is durable.
+            fs.sync_directory(self._directory)
+            fs.remove_tree(self._place)
             before = self._row()
             clear_folded(fs, self._look().leftover, self._place)
             base, plan = "", Foldable()

@@ -53,18 +53,19 @@ class Directory:
     owner: int = USER
     names: dict[str, Node] = field(default_factory=dict)
     durable: dict[str, Node] = field(default_factory=dict)
-    pending: list[dict[str, Node | None]] = field(default_factory=list)
+    pending: list[Step] = field(default_factory=list)
 
-    def change(self, step: dict[str, Node | None]) -> None:
+    def change(self, step: Step) -> None:
         """One atomic step: names to nodes, None to remove."""
         _apply(self.names, step)
         self.pending.append(step)
 
 
 Node = File | Directory | Link
+Step = dict[str, Node | None]
 
 
-def _apply(names: dict[str, Node], step: dict[str, Node | None]) -> None:
+def _apply(names: dict[str, Node], step: Step) -> None:
     for name, node in step.items():
         if node is None:
             names.pop(name, None)
@@ -98,6 +99,7 @@ class MemoryDisk:
         self.space: int | None = None  # bytes left; None: without limit
         self.power: int | None = None  # system calls until PowerLoss; None: never
         self._faults: list[_Fault] = []
+        self._twins: dict[int, tuple[Directory, Step]] = {}  # of steps that move something to another directory
         self._open: dict[int, _Open] = {}
         self._numbers = count(3)
 
@@ -144,19 +146,25 @@ class MemoryDisk:
         chance = random.Random(seed)
         disk = MemoryDisk()
         copies: dict[int, Node] = {}
-        disk.root = self._survive(self.root, chance, copies)
+        disk.root = self._survive(self.root, chance, copies, {})
         return disk
 
-    def _survive(self, directory: Directory, chance: random.Random, copies: dict[int, Node]) -> Directory:
+    def _survive(
+        self, directory: Directory, chance: random.Random, copies: dict[int, Node], decided: dict[int, bool]
+    ) -> Directory:
         names = dict(directory.durable)
         for step in directory.pending:
-            if chance.random() < 0.5:
+            survives = chance.random() < 0.5
+            if twin := self._twins.get(id(step)):
+                survives = decided.setdefault(id(step), survives)
+                decided[id(twin[1])] = survives
+            if survives:
                 _apply(names, step)
         survivor = Directory(directory.mode, directory.owner)
         for name, node in names.items():
             if id(node) not in copies:
                 copies[id(node)] = (
-                    self._survive(node, chance, copies)
+                    self._survive(node, chance, copies, decided)
                     if isinstance(node, Directory)
                     else _remains(node, chance)
                     if isinstance(node, File)
@@ -232,6 +240,11 @@ class MemoryDisk:
         self._enter("fsync", handle.path, lambda: _drop_dirty(handle.node))
         node = handle.node
         if isinstance(node, Directory):
+            for step in node.pending:
+                if twin := self._twins.get(id(step)):
+                    directory, other = twin
+                    _apply(directory.durable, other)
+                    directory.pending[:] = [each for each in directory.pending if each is not other]
             node.durable = dict(node.names)
             node.pending.clear()
         else:
@@ -306,9 +319,13 @@ class MemoryDisk:
             raise _error(errno.ENOTEMPTY, target)
         if origin is parent:
             parent.change({old: None, name: node})
-        else:  # a journal would keep the two together; nothing says that there is one
-            parent.change({name: node})
-            origin.change({old: None})
+        else:  # a step of two directories, which a journal keeps together
+            there_now: Step = {name: node}
+            here_no_more: Step = {old: None}
+            parent.change(there_now)
+            origin.change(here_no_more)
+            self._twins[id(there_now)] = origin, here_no_more
+            self._twins[id(here_no_more)] = parent, there_now
 
     def unlink(self, path: str, /) -> None:
         self._enter("unlink", path)
