@@ -13,3 +13,9 @@ def scenarios() -> Mapping[str, Play]:
     """Every scenario by name, sorted."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return {name: importlib.import_module(f"{__name__}.{name}").play for name in names}
+
+
+def kinds(scenario: str) -> int:
+    """How many kinds of worlds the seeds of *scenario* go round in turn: each kind is to get all seeds."""
+    kinds: int = getattr(importlib.import_module(f"{__name__}.{scenario}"), "KINDS", 1)
+    return kinds

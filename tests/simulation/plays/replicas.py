@@ -21,6 +21,7 @@ from tests.simulation.truth import check_disk
 from tests.simulation.world import World
 
 HOURS = 200.0
+KINDS = len(SUBJECTS) + 1  # and leads
 _RUNS = 14
 _MODES = ("full", "delta", "delta", "delta", "auto", "sweep", "sweep")
 _CRASHES = 3  # of one run; then it is left alone
