@@ -13,6 +13,7 @@ from functools import partial
 import anyio
 
 from harvester.api.assembly import Chosen
+from harvester.api.harvest import source_failed
 from harvester.api.ports import Ports
 from harvester.api.probe import forget_surprises, settle
 from harvester.api.turns import Turns
@@ -67,6 +68,7 @@ class Party:
     source: Source  # with the blueprints of this party only
     listed: dict[str, datetime] = field(default_factory=dict)  # by resource: when all its keys were seen, aware UTC
     last: tuple[Outcome, ...] = ()  # of the last round that came to its end
+    unswept: Outcome | None = None  # of the last sweep, if that was not whole
     failures: int = 0  # rounds in a row that were not whole
     over: bool = False
     _stuck: int = 0  # rounds in a row in which a sweep failed on its way
@@ -76,6 +78,14 @@ class Party:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(blueprint.resource.name for blueprint in self.source.blueprints)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """How the last round went, and the last sweep, if no other has made up for it."""
+        if self.last:
+            return self.last if self.unswept is None else (*self.last, self.unswept)
+        if self.home.refused is not None:
+            return (source_failed(self.home.refused),)
+        return (Outcome(resource="", verdict="interrupted"),)
 
     async def keep(self) -> None:
         """Make rounds. Failures are outcomes and events, not exceptions."""
@@ -118,7 +128,7 @@ class Party:
         interrupted = any(outcome.verdict == "interrupted" for outcome in outcomes)
         if not interrupted:
             self.last = outcomes
-        self._learn(mode, outcomes, at)
+            self._learn(mode, outcomes, at)
         wait = self._next(outcomes, took)
         ends = last or interrupted or self.over
         keeping.sink(
@@ -196,8 +206,10 @@ class Party:
                 self.listed[outcome.resource] = at
         whole = all(outcome.verdict == "complete" for outcome in outcomes)
         self.failures = 0 if whole else self.failures + 1
-        swept = mode == Phase.SWEEP or any(outcome.mode == Phase.SWEEP for outcome in outcomes)
-        if swept and not whole:
+        swept = [outcome for outcome in outcomes if outcome.mode == Phase.SWEEP]
+        if swept:
+            self.unswept = next((outcome for outcome in swept if outcome.verdict != "complete"), None)
+        if (swept or mode == Phase.SWEEP) and not whole:
             clock = self.keeping.ports.clock
             self._no_sweep_before = clock.monotonic() + next_sweep_try_in(self.home.rhythm)
         stuck = any(

@@ -114,7 +114,9 @@ async def sync(
             await process.run(names)
             tasks.cancel_scope.cancel()
     seconds = ports.clock.monotonic() - began
-    status = exit_status(process.outcomes(), interrupted=stop.is_set() and not late.is_set(), late=late.is_set())
+    outcomes = process.outcomes()
+    cut = any(outcome.verdict == "interrupted" for outcome in outcomes)  # before it was whole for the first time
+    status = exit_status(outcomes, interrupted=cut and not late.is_set(), late=cut and late.is_set())
     publish(RunFinished(at=ports.clock.now(), exit_status=status, seconds=seconds))
     return SyncReport(out=str(out), seconds=seconds, exit_status=status, health=pulse.health())
 
@@ -225,10 +227,7 @@ class _Process:
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """How the last rounds went."""
-        found: list[Outcome] = []
-        for party in self._parties:
-            unfinished = Outcome(resource="", verdict="interrupted")
-            found += party.last or (unfinished,)
+        found = [outcome for party in self._parties for outcome in party.outcomes()]
         return (*found, *map(source_failed, self._unopened.values()))
 
     # -------------------------------------------------------------- sources
@@ -309,7 +308,7 @@ class _Process:
 
     def _recall(self, source: str, resource: str, found: LastSuccess) -> None:
         if found.finished is not None:
-            self._pulse.recall(source, resource, success=found.finished, watermark=found.watermark)
+            self._pulse.recall(source, resource, success=found.finished, watermark=found.watermark, listed=found.listed)
 
 
 def _part(source: Source, names: Sequence[str], groups: int) -> Source:

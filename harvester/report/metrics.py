@@ -37,6 +37,22 @@ def _families(health: Health) -> Iterator[str]:
         "How far the watermark lies behind now.",
         [(source.source, each.resource, each.lag) for source, each in resources if each.lag is not None],
     )
+    yield _family(
+        "listed_timestamp_seconds",
+        "gauge",
+        "End of the last complete round that saw all keys, Unix time.",
+        [
+            (source.source, each.resource, each.listed.timestamp())
+            for source, each in resources
+            if each.listed is not None
+        ],
+    )
+    yield _family(
+        "unswept",
+        "gauge",
+        "1: the last sweep is not complete.",
+        [(source.source, each.resource, float(bool(each.unswept))) for source, each in resources],
+    )
     for name, kind, text, read in _FIGURES:
         samples = [(source.source, each.resource, float(getattr(each, read))) for source, each in resources]
         yield _family(name, kind, text, samples)

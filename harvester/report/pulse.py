@@ -27,6 +27,7 @@ INTERVALS = 3
 """How many intervals old the last success of a resource may be."""
 
 COMPLETE = "complete"
+FULL, SWEEP = "full", "sweep"  # modes of rounds that see all keys
 
 
 class ResourceHealth(Struct, frozen=True, kw_only=True):
@@ -43,6 +44,8 @@ class ResourceHealth(Struct, frozen=True, kw_only=True):
     watermark: str | None  # where the next delta starts, the provider's text; None: it has no such question, or none
     lag: float | None  # of the watermark behind now; None: it cannot be told
     under_way: str  # mode of the round that runs now; "": none does
+    listed: datetime | None  # when a round that saw all keys ended: a sweep, or a first harvest; None: not known
+    unswept: str  # why the last sweep is not complete, so that deletions may not be known; "": it is, or none was made
     taken: int  # records that the round which runs now has taken
     next_round: datetime | None  # None: one runs now, or there will be none
     failures: int  # rounds in a row that were not whole
@@ -88,6 +91,8 @@ class _Resource:
     reason: str = ""
     success: tuple[datetime, float] | None = None  # wall and monotonic
     watermark: str | None = None
+    listed: datetime | None = None
+    unswept: str = ""
     under_way: str = ""
     next_at: float | None = None
     failures: int = 0
@@ -124,11 +129,14 @@ class Pulse:
         for name in resources:
             known.resources.setdefault(name, _Resource())
 
-    def recall(self, source: str, resource: str, *, success: datetime, watermark: str | None) -> None:
-        """An earlier process left *resource* complete at *success*."""
+    def recall(
+        self, source: str, resource: str, *, success: datetime, watermark: str | None, listed: datetime | None
+    ) -> None:
+        """An earlier process left *resource* complete at *success*, and saw all its keys at *listed*."""
         found = self._sources[source].resources[resource]
         age = max(0.0, (self._clock.now() - success).total_seconds())
         found.success, found.watermark = (success, self._clock.monotonic() - age), watermark
+        found.listed = listed
 
     def stop(self, source: str, reason: str) -> None:
         """*source* is not asked any more."""
@@ -181,6 +189,10 @@ class Pulse:
         resource.changed += result.changes > 0
         resource.mode = result.mode or resource.mode
         resource.verdict, resource.reason = result.verdict, result.reason
+        if result.mode == SWEEP and result.verdict not in {COMPLETE, "interrupted"}:
+            resource.unswept = result.reason
+        if result.verdict == COMPLETE and result.mode in {FULL, SWEEP}:
+            resource.listed, resource.unswept = event.at, ""
         if result.verdict == COMPLETE:
             resource.success = event.at, now
             resource.watermark = result.watermark or resource.watermark
@@ -231,6 +243,8 @@ class Pulse:
             watermark=found.watermark,
             lag=None if instant is None else (self._clock.now() - instant).total_seconds(),
             under_way=found.under_way,
+            listed=found.listed,
+            unswept=found.unswept,
             next_round=None if found.next_at is None else self._wall(found.next_at),
             failures=found.failures,
             rounds=found.rounds,

@@ -141,4 +141,4 @@ def _state(source: SourceHealth, resource: ResourceHealth) -> str:
         return f"{resource.under_way}{taken}{waiting}"
     if resource.verdict not in {"", COMPLETE}:
         return f"{resource.verdict}: {resource.reason}"
-    return source.window
+    return f"the last sweep is not complete: {resource.unswept}" if resource.unswept else source.window
