@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import orjson
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from harvester.sandbox.holders import several
@@ -57,6 +57,7 @@ class SparkResoOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     errors: Literal["error", "D"] = "error"  # envelope of failures
     strict: bool = True  # replication keys get only the options of their phase
     expand_in_full: bool = False
+    nested: Annotated[int, Meta(ge=1)] | None = None  # a set inside a record is cut behind so many, with a link to more
     forget: Literal[400, 404, 410] | None = None  # status for tokens of an earlier run; None: they still hold
 
 
@@ -177,7 +178,7 @@ class SparkReso:
     def _single(self, ask: Ask, name: str, row: Row) -> Answer:
         query = self._read(ask, ORDINARY_TOP, name, strict=False)
         context = b'{"@odata.context":%b,' % orjson.dumps(f"{_root(ask)}/$metadata#{name}/$entity")
-        return Answer(headers=JSON, body=context + self._served(query, name, row)[1:])
+        return Answer(headers=JSON, body=context + self._served(query, name, row, _root(ask))[1:])
 
     def _read(self, ask: Ask, most: int, name: str, *, strict: bool) -> ResoQuery:
         return read_query(
@@ -207,7 +208,7 @@ class SparkReso:
         parts = [b'{"@odata.context":', orjson.dumps(f"{_root(ask)}/$metadata#{name}{_selection(query)}")]
         if query.count:
             parts.append(b',"@odata.count":%d' % (len(rows) if meets is None else sum(map(meets, rows))))
-        parts.append(b',"value":' + array(self._served(query, name, row) for row in page))
+        parts.append(b',"value":' + array(self._served(query, name, row, _root(ask)) for row in page))
         if link is not None:
             parts.append(b',"@odata.nextLink":' + orjson.dumps(link))
         parts.append(b"}")
@@ -228,29 +229,36 @@ class SparkReso:
         collection = Collection(Table(rows), key=(KEYS[name],), modified=MODIFIED, fields=self._fields[name])
         return collection.find(query.condition, query.order).page()
 
-    def _served(self, query: ResoQuery, name: str, row: Row) -> bytes:
+    def _served(self, query: ResoQuery, name: str, row: Row, root: str) -> bytes:
         if not query.expand:
             return project(row, query.select) if query.select else row.body
         members = row.rendered()
         if query.select:
             members = {field: value for field, value in members.items() if field in query.select}
         for each in query.expand:
-            members[each.name] = self._expanded(each, name, row)
+            members |= self._expanded(each, name, row, root)
         return render(members)
 
-    def _expanded(self, expand: Expand, name: str, row: Row) -> bytes:
+    def _expanded(self, expand: Expand, name: str, row: Row, root: str) -> dict[str, bytes]:
         """One navigation of a listing; ``CustomFields`` is a list whose first element is the object."""
         if name == "Property" and expand.name == "CustomFields":
-            return _CUSTOM_FIELDS
+            return {expand.name: _CUSTOM_FIELDS}
         if name != "Property" or expand.name not in RELATED or expand.expand:
             raise QueryError(f"Cannot expand {expand.name}")
         unknown = [field for field in expand.select if field not in self._fields[expand.name]]
         if unknown:
             raise QueryError(f"Unknown field {unknown[0]} in $expand")
         rows = self._data.of_listing(expand.name, row.key)
+        cut = self._options.nested
+        link = {}
         if expand.top:
             rows = rows[: whole_number("$top", expand.top)]
-        return array(project(each, expand.select) if expand.select else each.body for each in rows)
+        elif cut is not None and len(rows) > cut:
+            rows = rows[:cut]
+            more = f"{root}/{name}('{row.key}')/{expand.name}?$skip={cut}"
+            link = {f"{expand.name}@odata.nextLink": orjson.dumps(more)}
+        records = (project(each, expand.select) if expand.select else each.body for each in rows)
+        return {expand.name: array(records), **link}
 
 
 def _root(ask: Ask) -> str:
