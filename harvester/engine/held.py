@@ -47,19 +47,20 @@ class Held:
         """Take what one run holds; call it for each run, oldest first. Blocking.
 
         A key that a run found gone is not held, or what comes back as it was would stay gone (FAULTS T12). Nor is one
-        of which a run holds several versions: which of them counts is for a reader to find out.
+        of which a run holds several versions, or one that was pushed: which of them counts is for a reader to find out.
 
         Args:
             like: any walk of the same resource: its records are read as this one's.
         """
         walks = {each.id: structs.replace(like, value=each.value) for each in manifest.walks}
         brought: dict[bytes, bytes] = {}
+        pushed = manifest.mode == Phase.PUSH
         for entry in manifest.shards:
             walk, lines = walks.get(walk_of(entry.path), like), read_lines(fs, directory / entry.path)
             match data_kind(entry.path):
                 case ShardKind.PART:
                     for name, version in _versions(walk, lines):
-                        brought[name] = version if brought.get(name, version) == version else _UNSURE
+                        brought[name] = version if brought.get(name, version) == version and not pushed else _UNSURE
                 case ShardKind.DELETED:
                     for name in _gone(walk, lines):
                         self._versions.pop(name, None)

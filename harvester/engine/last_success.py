@@ -11,7 +11,7 @@ from harvester.contracts import Fs
 from harvester.engine.source import Blueprint
 from harvester.model import Phase
 from harvester.store.manifest import Manifest, read_manifest
-from harvester.store.renewals import read_renewal
+from harvester.store.renewals import Renewal, read_renewal
 from harvester.store.runs import find_runs
 
 
@@ -40,15 +40,22 @@ def last_success(fs: Fs, out: PurePath, source: str, blueprint: Blueprint) -> La
     """
     runs = [run for run in find_runs(fs, out, source, blueprint.resource.dirname) if run.finished]
     found = LastSuccess()
-    renewal = read_renewal(fs, out, source, blueprint.resource.dirname, runs[-1].name if runs else "")
-    if renewal is not None and renewal.manifest.fingerprint == blueprint.fingerprint:
-        found = found.seen(renewal.manifest)
+    renewal = read_renewal(fs, out, source, blueprint.resource.dirname)
     for run in reversed(runs):
         manifest = read_manifest(fs, run.path)
-        if manifest is None:
+        if manifest is None or manifest.mode == Phase.PUSH:  # what is pushed tells of itself only
             continue
-        if found.listed is not None or manifest.fingerprint != blueprint.fingerprint:
+        if manifest.fingerprint != blueprint.fingerprint:
             break
+        if renewal is not None and renewal.manifest.run > run.name:
+            found, renewal = _renewed(found, renewal, blueprint), None
         if manifest.verdict == "complete":
             found = found.seen(manifest)
+        if found.listed is not None:
+            break
     return found
+
+
+def _renewed(found: LastSuccess, renewal: Renewal, blueprint: Blueprint) -> LastSuccess:
+    same = renewal.manifest.fingerprint == blueprint.fingerprint
+    return found.seen(renewal.manifest) if same else found

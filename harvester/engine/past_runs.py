@@ -39,7 +39,8 @@ class PastRuns:
         found: list[Run] = []
         for run in find_runs(self._fs, self._out, self._source, self._name):
             manifest = read_manifest(self._fs, run.path) if run.finished else None
-            newest = run.name if run.finished else newest
+            if manifest is not None and manifest.mode != Phase.PUSH:  # one moves no watermark, and ends no renewal
+                newest = run.name
             if manifest is not None and manifest.fingerprint == self._blueprint.fingerprint:
                 found.append((run.path, manifest))
             elif manifest is not None:

@@ -203,10 +203,8 @@ class Supervisor:
     ) -> tuple[RunDirectory, ...]:
         """*runs* and the one that finished without a directory; what a dead process left of that is removed."""
         fs, out, dirname = self._site.fs, self._site.out, blueprint.resource.dirname
-        renewal = read_renewal(
-            fs, out, source.name, dirname, max((run.name for run in runs if run.finished), default="")
-        )
-        if renewal is None:
+        renewal = read_renewal(fs, out, source.name, dirname)
+        if renewal is None or any(run.finished and run.name >= renewal.manifest.run for run in runs):
             return runs
         name = renewal.manifest.run
         for left in runs:
