@@ -126,7 +126,7 @@ class Pool:
         with anyio.CancelScope() as scope:
             race.enter(member, scope)
             try:
-                if late:
+                if late and race.winner is None:
                     await self._clock.sleep(late)
                 if race.winner is None:
                     await self._run(race, member, request)
@@ -145,7 +145,7 @@ class Pool:
             race.failures[member.name] = error
             return
         member.sent += 1
-        if mine.walk:
+        if mine.walk and mine.via is None:  # where one is named, nothing was chosen
             self._last[mine.walk] = member
         race.response = msgspec.structs.replace(response, via=member.name)
 
