@@ -1,10 +1,10 @@
 """A replica over two hundred hours: full harvests, deltas and sweeps in any order, cut down again and again.
 
-Meanwhile rows come, change and go: in ties, late by up to twenty minutes, without another modification time; what
-was deleted is created again, as it was or otherwise. Once nothing changes any more, a delta and a sweep leave the
-current state equal to the provider's rows, byte for byte, but for those that changed without a time that tells it; a
-sweep that compares whole records brings these as well. Nothing is taken for deleted that was not (FAULTS T01, T02,
-T08, T10, T11, T12, C02, F05, R01; invariants 2, 5 and 10).
+Runs are merged and folded. Meanwhile rows come, change and go: in ties, late by up to twenty minutes, without another
+modification time; what was deleted is created again, as it was or otherwise. Once nothing changes any more, a delta
+and a sweep leave the current state equal to the provider's rows, byte for byte, but for those that changed without a
+time that tells it; a sweep that compares whole records brings these as well. (FAULTS T01, T02, T08, T10, T11, T12,
+C02, F05, R01; invariants 2, 5 and 10.)
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+from harvester.api.compact import compact
 from harvester.api.view import view
 from harvester.config.schema import Config
+from harvester.errors import HarvesterError
+from tests.fakes.fs import PowerLoss
 from tests.simulation.life import Key, Life
 from tests.simulation.plays.crashes import attempt
 from tests.simulation.subjects import LEADS, SUBJECTS, Subject
@@ -53,6 +56,8 @@ async def replicate(world: World, subject: Subject, *, runs: int = _RUNS) -> Non
             for _ in range(chance.randint(0, 8)):
                 life.change()
             await _harvest(world, config, life, chance.choice(_MODES))
+            if chance.random() < 0.25:
+                _compact(world)
         life.any = False
         for mode in ("auto", "delta", "sweep"):  # the first may end what was begun before
             await asyncio.sleep(chance.uniform(0, 3600))
@@ -75,6 +80,22 @@ async def _harvest(world: World, config: Config, life: Life, mode: str, *, whole
         await asyncio.sleep(2 ** world.faults.uniform(0, 10))
     life.any = restless
     world.figures["crashes"] = world.figures.get("crashes", 0) + crashes
+
+
+def _compact(world: World) -> None:
+    """Merge shards, or fold runs into one; the machine may lose power meanwhile."""
+    machine, chance = world.machine, world.faults
+    if chance.random() < 0.5:
+        machine.fs.disk.power = round(2 ** chance.uniform(0, 10))
+    try:
+        compact(machine.out, fold=chance.random() < 0.6, ports=machine.ports())
+    except (PowerLoss, HarvesterError):
+        if machine.fs.disk.power is None or machine.fs.disk.power > 0:
+            raise
+    off = machine.fs.disk.power is not None and machine.fs.disk.power <= 0
+    machine.fs.disk.power = None
+    if off:
+        machine.crash()
 
 
 def check_state(world: World, subject: Subject, life: Life, *, but: set[Key]) -> None:
