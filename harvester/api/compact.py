@@ -217,8 +217,26 @@ class _Work:
     # -------------------------------------------------------------- the runs
 
     def _look(self) -> Foldable:
-        before = oldest_current(self._fs, self._out, self._source)
+        limits = [oldest_current(self._fs, self._out, self._source), *self._related()]
+        before = min(filter(None, limits), default="")
         return foldable(self._fs, self._directory, keep=self._keep, before=before)
+
+    def _related(self) -> Iterator[str]:
+        """Behind which run records that are sets of this resource's are not as new as it is.
+
+        They are brought up to date from the runs behind that one: folded with those before it, all sets would be.
+        """
+        fs, prefix = self._fs, "resource="
+        for name in filter(lambda name: name.startswith(prefix), fs.names(self._directory.parent)):
+            for run in reversed(find_runs(fs, self._out, self._source, name.removeprefix(prefix))):
+                manifest = read_manifest(fs, run.path) if run.finished else None
+                if manifest is None:
+                    continue
+                if manifest.relation is None or manifest.relation.parent.replace("/", ".") != self._name:
+                    break
+                if manifest.verdict == "complete" and manifest.parent_run:
+                    yield f"{manifest.parent_run}!"  # sorts right behind it
+                    break
 
     def _finished(self) -> Iterator[tuple[RunDirectory, Manifest]]:
         """One after another: together the manifests may be large."""

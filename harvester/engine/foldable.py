@@ -37,6 +37,7 @@ class _Seen(Struct, frozen=True):
     reason: str
     fingerprint: str
     is_base: bool
+    related: bool
 
     @property
     def is_ground(self) -> bool:
@@ -51,11 +52,14 @@ def foldable(fs: Fs, resource_dir: PurePath, *, keep: int = 0, before: str = "",
         keep: so many of the newest finished runs stay as they are.
         before: runs with this name and later ones stay as they are; "": none of them for that.
     """
+    # Related sets tell themselves what each parent said of them: that is no state of records, and stays as it is.
     out, source = resource_dir.parent.parent, resource_dir.parent.name.partition("=")[2]
     runs = find_runs(fs, out, source, resource_dir.name.partition("=")[2])
     # What goes on in an unfinished run rests on those before it, and will lie on top of them.
     limit = min([before or "~", *(run.name for run in runs if not run.finished)])
     seen = [_look(run, manifest) for run in runs if run.finished and (manifest := read_manifest(fs, run.path))]
+    if seen and seen[-1].related:
+        return Foldable(why_not="its records are sets of another resource")
     ground = max((place for place, each in enumerate(seen) if each.is_ground), default=None)
     if ground is None:
         return Foldable(why_not="no full run of it is complete" if seen else "")
@@ -89,7 +93,8 @@ def manifests_of(fs: Fs, runs: Sequence[RunDirectory]) -> tuple[Run, ...]:
 def _look(run: RunDirectory, manifest: Manifest) -> _Seen:
     complete = manifest.verdict == "complete"
     folded = manifest.folded is not None
-    return _Seen(run, manifest.mode, complete, manifest.reason, manifest.fingerprint, folded)
+    related = manifest.relation is not None
+    return _Seen(run, manifest.mode, complete, manifest.reason, manifest.fingerprint, folded, related)
 
 
 def _chosen(chain: Sequence[_Seen], limit: str) -> tuple[list[_Seen], str]:
@@ -98,7 +103,7 @@ def _chosen(chain: Sequence[_Seen], limit: str) -> tuple[list[_Seen], str]:
     why_not = ""
     for each in chain:
         if each.run.name >= limit:
-            why_not = f"run {each.run.name} and later ones belong to a harvest that has not ended, or wait for it"
+            why_not = f"run {each.run.name} and later ones wait for a harvest to end, or for related records"
             break
         if each.fingerprint != chain[0].fingerprint:
             why_not = f"run {each.run.name} was made with other settings"

@@ -33,7 +33,7 @@ from harvester.provider import SETS
 from harvester.store.commits import Commit, CommitLog, Tally
 from harvester.store.key_table import KeyTable
 from harvester.store.layout import ShardKind
-from harvester.store.manifest import Manifest
+from harvester.store.manifest import Manifest, newest_of
 from harvester.store.runs import find_runs
 from harvester.store.set_lines import set_line
 
@@ -137,7 +137,8 @@ class Related:
                 return None
         if not work.refused:
             return ""
-        return f"{len(work.refused):,} sets could not be read, for example: {work.refused[0][:_SHOWN]}"
+        number = "1 set" if len(work.refused) == 1 else f"{len(work.refused):,} sets"
+        return f"{number} could not be read, for example: {work.refused[0][:_SHOWN]}"
 
     def _work(self, earlier: Mapping[str, tuple[Commit, ...]], table: Table) -> SetWork:
         """The sets that this attempt has to read. Blocking.
@@ -151,7 +152,7 @@ class Related:
         grounds: list[Run] = []
         if self.mode is Phase.DELTA:
             base = self._base()
-            runs = [run for run in runs if base is None or run[1].run > base.parent_run]
+            runs = [run for run in runs if base is None or newest_of(run[1]) > base.parent_run]
             grounds = list(grounded(self._own) or self._own)
         load_parents(fs, runs, self._relation, parents)
         mine = [entry for commits in earlier.values() for commit in commits for entry in commit.add]

@@ -329,7 +329,7 @@ async def test_what_an_unfinished_harvest_rests_on_stays() -> None:
         life.fs, OUT, "lake", CurrentRun(run=newest, provider="lakeside", mode="full", resources=("Property",))
     )
     row = compacted(life.fs, fold=True).resources[0]
-    assert (row.runs_after, row.why_not.partition(" belong")[0]) == (2, f"run {newest} and later ones")
+    assert (row.runs_after, row.why_not.partition(" wait")[0]) == (2, f"run {newest} and later ones")
 
 
 async def test_a_run_that_has_not_finished_keeps_all_behind_it() -> None:
