@@ -88,7 +88,8 @@ def _write(credential: CredentialQuota, report: QuotaReport, console: Console) -
         write_line(console, f"paused {until}: {credential.pause_reason}", "yellow")
     if credential.windows:
         numbers = ("limit", "used", "left")
-        table = table_of("window", *numbers, "room again", "begins anew", "known from", right=numbers)
+        dispensable = ("known from", "room again", "begins anew")
+        table = table_of("window", *numbers, *dispensable[1:], dispensable[0], right=numbers, dispensable=dispensable)
         for window in credential.windows:
             table.add_row(*(safe(cell) for cell in _cells(window, report.at)))
         console.print(table)

@@ -40,7 +40,9 @@ def duration(seconds: float) -> str:
 
 
 def period(seconds: float) -> str:
-    """The length of a quota window: ``second``, ``minute``, ``hour``, ``day`` or ``90 s``."""
+    """The length of a quota window: ``second``, ``minute``, ``hour``, ``day``, ``90 s`` or ``17 ms``."""
+    if seconds < 0.1:  # of a sandbox whose time runs faster
+        return f"{1000 * seconds:.2g} ms"
     return {1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}.get(seconds) or f"{seconds:g} s"
 
 

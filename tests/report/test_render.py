@@ -139,11 +139,12 @@ def test_sizes_and_periods_are_written_for_people() -> None:
         "12.3 MB",
         "5.0 TB",
     ]
-    assert [units.period(seconds) for seconds in (1, 60, 3600, 86400, 90, 0.25)] == [
+    assert [units.period(seconds) for seconds in (1, 60, 3600, 86400, 90, 0.25, 60 / 3600)] == [
         "second",
         "minute",
         "hour",
         "day",
         "90 s",
         "0.25 s",
+        "17 ms",
     ]
