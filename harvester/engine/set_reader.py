@@ -143,7 +143,10 @@ class SetReader:
         page: Page | None = None
         travel = _Travel()
         try:
-            page = await self._read(place, travel)
+            try:
+                page = await self._read(place, travel)
+            except ProtocolError:  # perhaps the answer to another request (FAULTS H11): asking again decides
+                page = await self._read(place, travel)
         except _ENDS_ALL:
             raise
         except HarvesterError as error:

@@ -1,0 +1,204 @@
+"""Related sets as a program harvests them: replaced as sets, gone with their listings, honest where one is missing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+import harvester
+from harvester.api.status import status
+from harvester.api.verify import verify
+from harvester.api.view import view
+from harvester.config.schema import ResourceConfig
+from harvester.errors import ArgumentError, ConfigError
+from harvester.sandbox.exchange import Sandbox
+from harvester.sandbox.faults import Match, Rule
+from harvester.sandbox.server import running_sandbox
+from harvester.sandbox.settings import Settings
+
+PARENTS = {"spark": "listings", "spark_reso": "Property"}
+
+
+class Bench:
+    """A source with related sets and the sandbox it is harvested from."""
+
+    def __init__(self, sandbox: Sandbox, out: Path, source: str, related: tuple[str, ...], **changes: Any) -> None:
+        self.sandbox, self.out, self.source = sandbox, out, source
+        config = harvester.parse_config(sandbox.config_toml(), overrides=[f"out={out}"])
+        section = structs.replace(
+            config.sources[source], **{"resources": (PARENTS[source],), "related": related, **changes}
+        )
+        self.config = structs.replace(config, sources={source: section})
+
+    async def run(self, **options: Any) -> tuple[harvester.Report, list[str]]:
+        """What became of it, and the paths that were asked for."""
+        before = len(self.sandbox.log.of(self.source))
+        report = await harvester.run(self.config, **options)
+        return report, [entry.path for entry in self.sandbox.log.of(self.source)[before:]]
+
+    def view(self, resource: str) -> set[bytes]:
+        written: list[bytes] = []
+        view(self.out, resource, write=written.append)
+        return set(b"".join(written).split(b"\n")[:-1])
+
+    def truth(self, resource: str) -> set[bytes]:
+        return set(self.sandbox.simulator(self.source).truth(resource))
+
+
+Begin = Callable[..., AbstractAsyncContextManager[Bench]]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Begin:
+    @asynccontextmanager
+    async def opened(
+        source: str, *related: str, options: dict[str, Any] | None = None, **changes: Any
+    ) -> AsyncIterator[Bench]:
+        settings = Settings(seed=3, records=40, time_scale=3600, options={source: options} if options else {})
+        async with running_sandbox(settings) as sandbox:
+            yield Bench(sandbox, tmp_path / "out", source, related, **changes)
+
+    return opened
+
+
+@pytest.mark.parametrize("source", ["spark", "spark_reso"])
+async def test_every_set_is_the_providers_after_a_delta_and_a_sweep(begin: Begin, source: str) -> None:
+    """FAULTS T12, P12: as records, as runs that verify, and as numbers in the status."""
+    async with begin(source, "all") as bench:
+        report, _ = await bench.run()
+        names = [each.resource for each in report.resources if each.resource != PARENTS[source]]
+        assert len(names) == {"spark": 7, "spark_reso": 4}[source]
+        bench.sandbox.mutate(40, source)
+        for mode in ("delta", "sweep"):
+            report, _ = await bench.run(mode=mode, allow_purge=mode == "sweep")
+            assert report.complete, report
+        for name in (PARENTS[source], *names):
+            assert bench.view(name) == bench.truth(name), name
+        assert (await verify(bench.out)).matches
+        told = {row.resource: row.sets for row in status(bench.out).resources}
+        assert set(names) < told.keys()
+
+
+async def test_what_hangs_on_a_deleted_listing_goes_with_it(begin: Begin) -> None:
+    """A sweep of the listings is enough; nothing of their media is asked for."""
+    async with begin("spark_reso", "Media", "Room") as bench:
+        await bench.run()
+        bench.sandbox.mutate(60, "spark_reso")
+        await bench.run()
+        assert bench.view("Room") > bench.truth("Room")
+        _, asked = await bench.run(mode="sweep", resources=["Property"], allow_purge=True)
+        assert not [path for path in asked if "Media" in path or "Room" in path]
+        await bench.run()
+        for name in ("Property", "Media", "Room"):
+            assert bench.view(name) == bench.truth(name)
+
+
+async def test_a_related_resource_alone_brings_its_parent_along(begin: Begin) -> None:
+    async with begin("spark_reso", "Media", "Room") as bench:
+        report, _ = await bench.run(resources=["Media"])
+        assert sorted(each.resource for each in report.resources) == ["Media", "Property"]
+        assert bench.view("Media") == bench.truth("Media")
+
+
+async def test_a_set_that_is_cut_inside_its_listing_is_fetched_by_itself(begin: Begin) -> None:
+    """FAULTS P06: by its own path, which goes on to its end."""
+    async with begin("spark_reso", "Room", "Unit", options={"nested": 1}, page_size=2) as bench:
+        await bench.run()
+        bench.sandbox.mutate(40, "spark_reso")
+        _, asked = await bench.run()
+        assert [path for path in asked if "$expand=" in path]
+        alone = [path for path in asked if "/Room?" in path]
+        assert [path for path in alone if "$skiptoken" in path], "a set of more than one page"
+        for name in ("Property", "Room", "Unit"):
+            assert bench.truth(name) <= bench.view(name)
+        assert not [path for path in (await bench.run())[1] if "Property('" in path]
+
+
+async def test_a_set_that_cannot_be_read_leaves_the_old_one_and_is_told(begin: Begin) -> None:
+    """FAULTS S09: the run is incomplete and says why; the next one reads what was not read, and no more."""
+    async with begin("spark_reso", "Media") as bench:
+        await bench.run()
+        before = bench.view("Media")
+        bench.sandbox.mutate(40, "spark_reso")
+        match = Match(provider="spark_reso", resource="Media", nth=2)
+        bench.sandbox.faults.replace([Rule(fault="status:400", match=match, times=1)])
+        report, asked = await bench.run()
+        bench.sandbox.faults.replace([])
+        (media,) = [each for each in report.resources if each.resource == "Media"]
+        assert media.verdict == "incomplete"
+        assert "1 set could not be read" in media.reason
+        refused = [path for path in asked if "Media" in path][1]
+        owner = refused.partition("('")[2].partition("'")[0].encode()
+        assert {line for line in before if owner in line} <= bench.view("Media")
+        again = [path for path in (await bench.run())[1] if "Media" in path]
+        assert again == [refused]
+        assert bench.truth("Media") <= bench.view("Media")
+
+
+async def test_where_no_set_can_be_read_not_all_of_them_are_tried(begin: Begin) -> None:
+    async with begin("spark_reso", "Media") as bench:
+        await bench.run()
+        bench.sandbox.mutate(60, "spark_reso")
+        match = Match(provider="spark_reso", resource="Media")
+        bench.sandbox.faults.replace([Rule(fault="status:400", match=match, times=1000)])
+        report, asked = await bench.run()
+        (media,) = [each for each in report.resources if each.resource == "Media"]
+        assert media.verdict == "failed"
+        assert len([path for path in asked if "Media" in path]) < 12
+        bench.sandbox.faults.replace([])
+        report, _ = await bench.run()
+        assert report.complete
+        assert bench.truth("Media") <= bench.view("Media")
+
+
+async def test_the_set_of_another_listing_is_not_taken(begin: Begin) -> None:
+    """FAULTS H11: it is asked for again."""
+    async with begin("spark_reso", "Media") as bench:
+        await bench.run()
+        bench.sandbox.mutate(40, "spark_reso")
+        match = Match(provider="spark_reso", resource="Media", nth=3)
+        bench.sandbox.faults.replace([Rule(fault="desync:page", match=match, times=1)])
+        report, asked = await bench.run()
+        assert report.complete
+        media = [path for path in asked if "Media" in path]
+        assert len(media) == len(set(media)) + 1
+        assert bench.truth("Media") <= bench.view("Media")
+
+
+async def test_listings_whose_selection_hides_every_stamp_are_refused(begin: Begin) -> None:
+    async with begin("spark_reso", "Media", select=("ListPrice",)) as bench:
+        with pytest.raises(ConfigError, match="selected without PhotosChangeTimestamp"):
+            await bench.run()
+
+
+async def test_a_filtered_set_is_refused(begin: Begin) -> None:
+    table = ResourceConfig(name="Media", filter="Order eq 1")
+    async with begin("spark_reso", "Media", resource=(table,)) as bench:
+        with pytest.raises(ConfigError, match="whole or not at all"):
+            await bench.run()
+
+
+async def test_a_stream_of_what_exists_only_as_sets_is_refused(begin: Begin) -> None:
+    async with begin("spark", "photos") as bench, harvester.open(bench.config) as session:
+        with pytest.raises(ArgumentError, match="set by set"):
+            async for _ in session.pages("spark", "listings/photos"):
+                pass
+
+
+async def test_other_settings_of_the_listings_read_everything_again(begin: Begin) -> None:
+    """What belongs to which listing may be another thing then."""
+    async with begin("spark", "photos") as bench:
+        _, asked = await bench.run()
+        whole = len([path for path in asked if "/listings/" in path])
+        (section,) = bench.config.sources.values()
+        changed = structs.replace(section, filter="MlsStatus Eq 'Active'", walk="pages")
+        bench.config = structs.replace(bench.config, sources={"spark": changed})
+        report, asked = await bench.run()
+        modes = {each.resource: each.mode for each in report.resources}
+        assert modes == {"listings": "full", "listings/photos": "full"}
+        assert 0 < len([path for path in asked if "/listings/" in path]) < whole
