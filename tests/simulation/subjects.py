@@ -23,19 +23,13 @@ class Subject:
     resources: tuple[str, ...]
     options: Mapping[str, object] = field(default_factory=dict)  # of the simulator
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the source
+    overlap: float = 300.0  # seconds by which a change may come late and be in a delta, as the contract states
     stamped: bool = True  # False: sweeps compare whole records anyway
 
     @property
     def served(self) -> str:
         """The simulator's name."""
         return self.simulator or self.provider
-
-    @property
-    def overlap(self) -> float:
-        """Seconds by which a change may come late and be in a delta."""
-        declared = next(each for each in providers() if each.name == self.provider)
-        # IMS keeps an hour of it for the night the clocks go back.
-        return declared.overlap - (3_600.0 if self.provider == "ims" else 0.0)
 
     def config(self, world: World) -> Config:
         """Small pages, where their size can be asked for."""
@@ -63,8 +57,8 @@ def _identity(provider: str, resource: str) -> tuple[str, ...]:
 SUBJECTS = (
     Subject(provider="ims", resources=("Database", "Property")),
     Subject(provider="centris", resources=("Property",)),
-    Subject(provider="spark", resources=("listings",)),
-    Subject(provider="spark_reso", resources=("Property",)),
+    Subject(provider="spark", resources=("listings",), overlap=1_200.0),
+    Subject(provider="spark_reso", resources=("Property",), overlap=1_200.0),
     Subject(
         provider="odata",
         simulator="odata_server",
@@ -75,6 +69,7 @@ SUBJECTS = (
     Subject(
         provider="idx_broker",
         resources=("clients/featured", "clients/soldpending", "clients/supplemental"),
+        overlap=3_600.0,
         stamped=False,
     ),
 )
@@ -83,6 +78,7 @@ SUBJECTS = (
 LEADS = Subject(
     provider="idx_broker",
     resources=("leads/lead",),
+    overlap=3_600.0,
     options={"lead_days": 5.0},
     settings={"lead_horizon": 30 * 86_400.0, "resources": ("leads/lead",)},  # else others take their values from it
     stamped=False,

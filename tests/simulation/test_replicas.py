@@ -198,6 +198,28 @@ def as_pairs(keys: Departed) -> set[Key]:
 # ------------------------------------------------------------------ what nothing costs
 
 
+def test_a_delta_soon_after_another_writes_nothing_of_leads() -> None:
+    """What its windows bring again by their overlap is held as it is."""
+
+    async def play(world: World) -> None:
+        async with served(world, LEADS, records=200):
+            config, life = LEADS.config(world), Life(world, LEADS, silent=False)
+            life.any = False
+            assert await attempt(world, config, life, None)
+            await asyncio.sleep(DAY)
+            for _ in range(9):
+                life.change()
+            written = []
+            for _ in range(2):
+                assert await attempt(world, config, life, None, mode="delta")
+                written.append(finished(world.machine)["leads/lead"][1].records)
+                await asyncio.sleep(600)
+            assert written[0] > 0
+            assert written[1] == 0
+
+    simulate("leads again", 0, play)
+
+
 @EVERY
 def test_a_delta_of_no_changes_is_one_request_for_each_walk(subject: Subject) -> None:
     """Of leads one over each date that a change may have moved: nothing else tells of them all."""
