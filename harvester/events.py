@@ -162,6 +162,16 @@ class Listening(Event, frozen=True, kw_only=True, tag="listening"):
     url: str
 
 
+class Pushed(ResourceEvent, frozen=True, kw_only=True, tag="pushed"):
+    """Records that the provider said had changed were asked for and are in a run."""
+
+    run: str
+    records: int
+    gone: int  # of those that were said to have changed there are no more
+    requests: int
+    waiting: int  # records of the source that were announced and are in no run yet
+
+
 class RoundStarted(SourceEvent, frozen=True, kw_only=True, tag="round_started"):
     """``sync`` asks a part of a source once more."""
 

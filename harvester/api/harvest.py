@@ -14,6 +14,7 @@ from msgspec import structs
 
 from harvester.api.assembly import assemble, choose
 from harvester.api.discovery import discover
+from harvester.api.locks import lock_source
 from harvester.api.ports import Ports
 from harvester.api.probe import forget_surprises, settle
 from harvester.api.promise import promises_of
@@ -24,7 +25,6 @@ from harvester.engine.supervisor import Supervisor
 from harvester.errors import ArgumentError, DeadlineReached, HarvesterError
 from harvester.events import Event, ResourceFinished, RunFinished, RunStarted
 from harvester.report.tally import Report, Tally
-from harvester.store import layout
 from harvester.store.prepare import prepare_output
 from harvester.store.shards import Compression
 
@@ -94,7 +94,7 @@ async def run(
     prepare_output(ports.fs, out)
     with ExitStack() as held:
         for name in sorted(names):
-            held.callback(ports.fs.lock(layout.state_directory(out) / f"{name}.lock").release)
+            held.callback((await lock_source(ports.fs, out, name, ports.clock)).release)
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-store")
         held.callback(executor.shutdown)
         publish(RunStarted(at=ports.clock.now(), sources=names, out=str(out)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harvester.api.compact import CompactReport
     from harvester.api.configuration import Config
+    from harvester.api.listen import ListenReport
     from harvester.api.metadata import MetadataReport
     from harvester.api.plan import PlanReport
     from harvester.api.probe import ProbeReport
@@ -41,6 +42,7 @@ class Api:
     run: Callable[..., Awaitable[Report]]
     sync: Callable[..., Awaitable[SyncReport]]
     pulse_of: Callable[..., Pulse]
+    listen: Callable[..., Awaitable[ListenReport]]
     plan: Callable[..., Awaitable[PlanReport]]
     probe: Callable[..., Awaitable[ProbeReport]]
     verify: Callable[..., Awaitable[VerifyReport]]
@@ -57,6 +59,7 @@ REAL = Api(
     run=_loaded("harvest", "run"),
     sync=_loaded("sync", "sync"),
     pulse_of=_loaded("sync", "pulse_of"),
+    listen=_loaded("listen", "listen"),
     plan=_loaded("plan", "plan"),
     probe=_loaded("probe", "probe"),
     verify=_loaded("verify", "verify"),

@@ -24,6 +24,7 @@ COMMANDS = (
     "demo",
     "run",
     "sync",
+    "listen",
     "plan",
     "probe",
     "status",

@@ -27,22 +27,22 @@ class Look:
     size: int  # bytes of the record
 
 
-def way_to_look(source: Source, blueprint: Blueprint, now: datetime) -> tuple[Walk | None, str]:
-    """The walk that asks for records of *blueprint* by key, without keys; or None, and why there is no way.
+def ways_to_look(source: Source, blueprint: Blueprint, now: datetime) -> tuple[tuple[Walk, ...], str]:
+    """The walks that ask for records of *blueprint* by key, without keys, the best one first; if none, and why.
 
     Whoever says that a record has changed names it by one text; that must be its whole identity.
     """
     resource, fetchers = blueprint.resource, source.provider.fetchers
     if len(resource.key) != 1 or resource.per_value is not None:
-        return None, "its records are not told apart by one key"
+        return (), "its records are not told apart by one key"
     if resource.relation is not None:
-        return None, "its records are read as sets of other ones"
+        return (), "its records are read as sets of other ones"
     full = blueprint.walks(None, now)[0]
     usable = [name for name, fetcher in fetchers.items() if full.filter is None or getattr(fetcher, "filters", False)]
     if not usable:
-        return None, "a filter is configured, and a record asked for by its key is not held against it"
-    walk = structs.replace(full, id=WALK, pager=usable[0], phase=Phase.PUSH, until=None, enough=None, reason="")
-    return walk, ""
+        return (), "a filter is configured, and a record asked for by its key is not held against it"
+    walk = structs.replace(full, id=WALK, phase=Phase.PUSH, until=None, enough=None, reason="")
+    return tuple(structs.replace(walk, pager=name) for name in usable), ""
 
 
 async def look_at(source: Source, transport: Transport, clock: Clock, walk: Walk) -> tuple[Look, ...]:

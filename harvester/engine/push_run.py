@@ -96,7 +96,7 @@ def write_push(
     Call it with the lock of the source held.
 
     Args:
-        walk: as ``way_to_look`` gives it.
+        walk: one of ``ways_to_look``.
         looks: one a key.
         requests: that they took.
         started: of the first of them, aware UTC.

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from itertools import islice
 from pathlib import PurePath
 from typing import TypeVar
 
@@ -47,8 +46,9 @@ class Inbox:
 
     def __init__(self, fs: Fs, directory: PurePath, executor: Executor) -> None:
         self._fs, self._directory, self._executor = fs, directory, executor
-        self._waiting: OrderedDict[tuple[str, str], tuple[Notice, Mark]] = OrderedDict()
+        self._waiting: dict[str, OrderedDict[str, tuple[Notice, Mark]]] = {}  # by resource and key
         self._taken: dict[tuple[str, str], Mark] = {}  # handed out, by the place from which it must be read again
+        self._again: dict[tuple[str, str], tuple[Notice, Mark]] = {}  # came for what is handed out; they wait for that
         self._file: OutputFile | None = None
         self._next = self._held_to = Mark(1, 0)  # behind what is written; behind what waiters know of it
         self._keeping = asyncio.Lock()
@@ -68,7 +68,7 @@ class Inbox:
             StorageError: the directory cannot be read.
         """
         await self._in_thread(self._load)
-        return len(self._waiting)
+        return len(self)
 
     def _load(self) -> None:
         fs, directory = self._fs, self._directory
@@ -151,14 +151,27 @@ class Inbox:
         return first
 
     def _hold(self, notice: Notice, mark: Mark) -> None:
-        # In its old place in the line, with the newest words: reading on from those again is enough.
-        self._waiting[notice.resource, notice.key] = (notice, mark)
+        record = notice.resource, notice.key
+        if record in self._taken:
+            self._again[record] = notice, mark
+        else:
+            # In its old place in the line, with the newest words: reading on from those again is enough.
+            self._waiting.setdefault(notice.resource, OrderedDict())[notice.key] = (notice, mark)
 
     # -------------------------------------------------------------- notices are worked off
 
     def __len__(self) -> int:
         """Records that wait, those handed out included."""
-        return len(self._waiting) + sum(record not in self._waiting for record in self._taken)
+        return sum(map(len, self._waiting.values())) + len(self._taken)
+
+    def waiting(self, resource: str) -> int:
+        """Records of *resource* that wait, those handed out not among them."""
+        return len(self._waiting.get(resource, ()))
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """Those of which records wait."""
+        return tuple(name for name, waiting in self._waiting.items() if waiting)
 
     @property
     def disk_bytes(self) -> int:
@@ -166,19 +179,18 @@ class Inbox:
         with."""
         return (self._next.segment - self._oldest) * _SEGMENT_BYTES + self._size
 
-    def waiting(self) -> Counter[str]:
-        """Records that wait, those handed out included, by resource."""
-        return Counter(resource for resource, _ in self._waiting.keys() | self._taken.keys())
+    def take(self, most: int, resource: str | None = None) -> tuple[Notice, ...]:
+        """Up to *most* records to look at, oldest first; none that is being looked at already.
 
-    def take(self, most: int, wanted: Callable[[Notice], bool] = lambda notice: True) -> tuple[Notice, ...]:
-        """Up to *most* records to look at, oldest first; none that is being looked at already, or is not *wanted*."""
-        free = (record for record, (notice, _) in self._waiting.items() if record not in self._taken and wanted(notice))
-        chosen = list(islice(free, most))
-        taken = []
-        for record in chosen:
-            notice, mark = self._waiting.pop(record)
-            self._taken[record] = mark
-            taken.append(notice)
+        *resource*: of this one only; None: of any.
+        """
+        taken: list[Notice] = []
+        for name in self.resources if resource is None else (resource,):
+            waiting = self._waiting.get(name)
+            while waiting and len(taken) < most:
+                key, (notice, mark) = waiting.popitem(last=False)
+                self._taken[name, key] = mark
+                taken.append(notice)
         return tuple(taken)
 
     async def settle(self, notices: Sequence[Notice]) -> None:
@@ -188,7 +200,10 @@ class Inbox:
             StorageError: the position could not be kept; after a restart they are handed out again.
         """
         for notice in notices:
-            self._taken.pop((notice.resource, notice.key), None)
+            record = notice.resource, notice.key
+            self._taken.pop(record, None)
+            if record in self._again:
+                self._hold(*self._again.pop(record))
         await self._keep()
 
     def give_back(self, notices: Sequence[Notice]) -> None:
@@ -196,9 +211,8 @@ class Inbox:
         for notice in notices:
             record = notice.resource, notice.key
             mark = self._taken.pop(record)
-            newer = self._waiting.get(record)
-            self._waiting[record] = (newer[0] if newer is not None else notice, mark)
-            self._waiting.move_to_end(record)
+            newest, _ = self._again.pop(record, (notice, mark))
+            self._hold(newest, mark)
 
     async def close(self) -> None:
         """Let what is being written come to its end."""
@@ -210,7 +224,8 @@ class Inbox:
 
     async def _keep(self) -> None:
         async with self._keeping:  # an older position must not be written over a newer one
-            held = [mark for _, mark in self._waiting.values()] + list(self._taken.values())
+            held = [mark for waiting in self._waiting.values() for _, mark in waiting.values()]
+            held += self._taken.values()
             await self._in_thread(self._save, min(held, default=self._held_to))
 
     def _save(self, position: Mark) -> None:
