@@ -11,6 +11,7 @@ from harvester.engine.renewing import brings_nothing, found_again
 from harvester.engine.source import Blueprint
 from harvester.engine.state import Run
 from harvester.model import Phase, Walk
+from harvester.provider import SETS
 from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.renewals import keep_renewal, read_renewal
 from harvester.store.runs import find_runs
@@ -94,6 +95,8 @@ class PastRuns:
                 return None
         else:
             held_in, like = "", next(iter(walks), None)
+            if like is None and self._blueprint.resource.relation is not None:  # no set had to be read
+                like = Walk(id="m000000", resource=self._blueprint.resource, pager=SETS, phase=Phase.SETS)
             if like is None or not brings_nothing(self._fs, self._directory, manifest, self.finished(), like):
                 return None
         keep_renewal(self._fs, self._out, self._name, manifest, held_in=held_in, after=newest)
