@@ -74,7 +74,8 @@ class Listener:
         caps: Caps | None = None,
     ) -> None:
         self._site, self._turns, self._ports = site, turns, ports
-        self._pace, self._caps = pace or Pace(), caps or Caps()
+        self._pace = pace or Pace(seconds=config.push_seconds, confirm=config.push_confirm)
+        self._caps = caps or Caps()
         self._secrets = SecretStore(config, environment=ports.environment, fs=ports.fs)
         self._pairs = [
             (each, source) for each, source in zip(chosen, sources, strict=True) if each.setup.provider.push is not None
@@ -238,7 +239,6 @@ async def listen(
     once: bool = False,
     sink: Sink | None = None,
     stop: anyio.Event | None = None,
-    pace: Pace | None = None,
     ports: Ports | None = None,
 ) -> ListenReport:
     """Receive what the providers of *config* post, and write each record that was announced as soon as its quota lets.
@@ -251,7 +251,6 @@ async def listen(
         once: do not listen; work off what was received before, then end.
         sink: receives every event as it happens.
         stop: set it to end in good order: posts in hand are answered, what has come is written, the rest is kept.
-        pace: when records become runs; None: as it is commonly wanted.
         ports: the outside world; None: the real one.
     Raises:
         ConfigError, ArgumentError: before anything was opened.
@@ -300,7 +299,7 @@ async def listen(
             settled = await settle(config, chosen, ready, ports=ports, sink=publish, stop=stop)
             # Its own end comes a little later than *stop*: what has come is to be written.
             turns = Turns(ports.fs, out, ports.clock, late, waits)
-            listener = Listener(config, chosen, settled, site, turns, ports, pace=pace)
+            listener = Listener(config, chosen, settled, site, turns, ports)
             watchers.append(listener.watch)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_set_after, stop, late, ports)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePath
 
 from msgspec import Struct, structs
 
 from harvester.api.ports import Ports
+from harvester.contracts import Fs
 from harvester.errors import ArgumentError
+from harvester.model import Phase
 from harvester.store.commits import read_log, walks
 from harvester.store.manifest import CredentialUse, Manifest, read_manifest
 from harvester.store.runs import RunDirectory, find_all_runs
@@ -29,6 +32,7 @@ class ResourceStatus(Struct, frozen=True, kw_only=True):
     sets: int = 0  # related sets that the run has read, or knows the stamps of; 0 also: it is no related resource
     watermark: str | None = None  # where the next delta starts; None: the resource has no such question
     credentials: tuple[CredentialUse, ...] = ()  # that shared the work of that run; (): one did all of it
+    pushed: datetime | None = None  # end of the newest run of what was pushed after it; None: there is none
     unfinished_run: str = ""  # "": none
     committed: int = 0  # records the unfinished run holds
     walks_done: int = 0
@@ -66,7 +70,7 @@ def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusR
     rows = []
     for (source_name, resource_name), runs in sorted(grouped.items()):
         done = [run for run in runs if run.finished]
-        manifest: Manifest | None = read_manifest(fs, done[-1].path) if done else None
+        manifest, pushed = _newest(fs, done)
         going = [run for run in runs if not run.finished]
         row = ResourceStatus(source=source_name, resource=resource_name)
         if manifest is not None:
@@ -84,8 +88,20 @@ def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusR
                 watermark=manifest.watermark,
                 credentials=manifest.credentials,
             )
+        row = structs.replace(row, pushed=pushed)
         rows.append(_with_unfinished(row, going[-1], ports or Ports()) if going else row)
     return StatusReport(out=str(root), resources=tuple(rows))
+
+
+def _newest(fs: Fs, runs: Sequence[RunDirectory]) -> tuple[Manifest | None, datetime | None]:
+    """The newest of finished *runs* that was asked for, and when the newest that was pushed has ended, if that is newer."""
+    pushed: datetime | None = None
+    for run in reversed(runs):
+        manifest = read_manifest(fs, run.path)
+        if manifest is not None and manifest.mode != Phase.PUSH:
+            return manifest, pushed
+        pushed = pushed or (manifest.finished if manifest is not None else None)
+    return None, pushed
 
 
 def _with_unfinished(row: ResourceStatus, run: RunDirectory, ports: Ports) -> ResourceStatus:

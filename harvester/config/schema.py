@@ -188,6 +188,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sweep_every: Seconds | None = None  # ``sync``: from one listing of all keys to the next; None: by *sweep_at*
     sweep_at: str | None = None  # ``sync``: time of day for it, UTC (``"03:00"``), or ``"never"``; None: none is made
     health: str | None = None  # ``sync``: address that tells whether all is current, ``"127.0.0.1:8080"``; None: none
+    push_seconds: Seconds = 10.0  # ``listen``: longest time that a record waits for the run it is written to
+    push_confirm: Seconds = 30.0  # ``listen``: from one look at a record that is not there to the second
     listen: str | None = None  # address that changes are posted to, ``"127.0.0.1:8081"``; None: ``listen`` has its own
     keep_tokens: bool = False  # for the next run, in *out*, readable by this user only (mode 0600)
     quota: Secret | None = None  # ``redis://…``: shares the quota with other containers; None: kept in *out*
