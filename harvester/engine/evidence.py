@@ -204,6 +204,7 @@ class Evidence:
             above=walk.above,
             below=walk.below,
             undated=walk.undated,
+            empty=not (tally.records or tally.duplicates or tally.quarantined),
             anchor=position.anchor,
             watermark=position.watermark,
             requests=tally.requests,

@@ -38,7 +38,7 @@ def standing_of(runs: Sequence[Manifest]) -> Standing | None:
         if run.mode == Phase.FULL:
             found = Standing(run=run.run, full=run.run, watermarks=_begun(run.walks, Phase.FULL))
         elif run.mode == Phase.DELTA and found is not None:
-            moved = {**_begun(run.walks, Phase.FULL), **_moved(run.walks)}
+            moved = {**_begun(run.walks, Phase.FULL), **_moved(run.walks, found.watermarks)}
             found = Standing(run=run.run, full=found.full, watermarks={**found.watermarks, **moved})
     return found
 
@@ -111,8 +111,11 @@ def _begun(walks: Sequence[WalkEvidence], phase: Phase) -> dict[str | None, str 
     return begun
 
 
-def _moved(walks: Sequence[WalkEvidence]) -> dict[str | None, str | None]:
+def _moved(walks: Sequence[WalkEvidence], was: Mapping[str | None, str | None]) -> dict[str | None, str | None]:
     """Watermarks after a complete delta; one that was told no time it can read leaves its scope where it was.
+
+    One that brought nothing moves it no later than it *was*: to ask for an empty span once more costs nothing, and an
+    empty page may be the answer to another request (FAULTS H11). What it hid comes with the next delta.
 
     A watermark may go back: a server whose clock is set back stamps what changes next with times that were read
     before (FAULTS T06).
@@ -122,6 +125,8 @@ def _moved(walks: Sequence[WalkEvidence]) -> dict[str | None, str | None]:
         if walk.phase == Phase.DELTA and walk.anchor is not None and read_instant(walk.anchor) is not None:
             # One that looks back from this machine's clock has seen nothing behind it, whatever the server's is.
             anchor = walk.anchor if walk.until is None else _earlier(walk.anchor, walk.until)
+            if walk.empty and walk.until is None:
+                anchor = _earlier(anchor, was.get(walk.value))
             moved[walk.value] = _earlier(moved.get(walk.value, anchor), anchor)
     return moved
 

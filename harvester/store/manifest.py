@@ -46,6 +46,7 @@ class WalkEvidence(Struct, frozen=True, kw_only=True):
     above: str | None = None  # lower bound of a range of keys, inclusive; None: open
     below: str | None = None  # its upper bound, exclusive
     undated: bool = False  # only the records without a modification time
+    empty: bool = False  # no record came at all, whatever would have become of it
     anchor: str | None = None  # instant before its first request, the provider's text
     watermark: str | None = None  # largest modification time it met, the provider's text
     seams: int = 0  # of offset pages: how many were found to share records with their neighbours

@@ -61,6 +61,7 @@ async def test_each_delta_starts_where_the_last_successful_one_began(out: Path) 
     """Not where it ended: what changed while it was under way is met again (FAULTS T02)."""
     bench = await harvested(out)
     began = bench.clock.now()
+    change(bench, "000007")
     await bench.run("Property")
     assert bench.manifest("Property").watermark == began.strftime("%Y-%m-%dT%H:%M:%SZ")
     bench.clock.advance(DAY)
@@ -69,6 +70,19 @@ async def test_each_delta_starts_where_the_last_successful_one_began(out: Path) 
     assert since is not None
     assert since < began.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert since > (began.replace(hour=began.hour - 1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def test_what_an_empty_answer_to_another_request_hid_comes_with_the_next_delta(out: Path) -> None:
+    """FAULTS H11: nothing tells it from a span in which nothing changed, so that span is asked for again."""
+    bench = await harvested(out)
+    change(bench, "000007", "000011")
+    bench.server.body = lambda number, body: b'{"value": []}'
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    bench.server.body = lambda number, body: body
+    bench.clock.advance(DAY)
+    change(bench, "000022")
+    await bench.run("Property")
+    assert sorted(str(row["ListingKey"]) for row in brought(bench)) == ["000007", "000011", "000022"]
 
 
 async def test_a_delta_that_failed_moves_no_watermark(out: Path) -> None:
