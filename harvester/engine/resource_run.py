@@ -216,8 +216,12 @@ class ResourceRun:
         return self._conclude("incomplete" if reason else "complete", reason)
 
     def _rejected(self) -> str:
-        quarantined = self._crew.total("quarantined")
-        return f"{quarantined:,} records could not be taken; they are in the quarantine shards" if quarantined else ""
+        quarantined, cut = self._crew.total("quarantined"), self._crew.total("cut")
+        if quarantined:
+            return f"{quarantined:,} records could not be taken; they are in the quarantine shards"
+        if cut:
+            return f"{cut:,} records hold an expanded set that goes on behind a link; ask for it as a resource, or related"
+        return ""
 
     def _table(self, tables: ExitStack, seen_at: PurePath, name: str) -> KeyTable:
         """A table beside the others of this run, closed with them."""

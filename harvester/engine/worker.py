@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from harvester.contracts import LinkedPager
+from harvester.decode.nested import count_cut
 from harvester.engine.ask import count, find_anchor
 from harvester.engine.intake import ShardIntake
 from harvester.engine.latest import Latest
@@ -252,6 +253,7 @@ class WalkWorker:
             seams=tally.seams + fetched.seams,
             seams_mended=tally.seams_mended + fetched.mended,
             extra_requests=tally.extra_requests + fetched.extra,
+            cut=tally.cut + (count_cut(page.records) if self.walk.expand else 0),
             met=sifted.met,
             ending=self._pager.ending(self.walk, page) if isinstance(self._pager, LinkedPager) else "",
         )

@@ -42,6 +42,7 @@ class Tally(Struct, frozen=True, kw_only=True):
     seams_mended: int = 0  # of them, those that did so only when they were read again
     extra_requests: int = 0  # of offset pages: those that did not read on, but mended, or proved the end
     met: int | None = None  # different keys that came, written or not; None: they were not counted
+    cut: int = 0  # records inside which an expanded set goes on behind a link
     ending: str = ""  # what the last page shows of the end of a walk that is led by links (``model.Ending``)
 
 
