@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from harvester.api.verify import verify
 from harvester.api.view import view
 from harvester.config.schema import ResourceConfig
 from harvester.errors import ArgumentError, ConfigError
-from harvester.sandbox.exchange import Sandbox
+from harvester.sandbox.exchange import Reply, Sandbox
 from harvester.sandbox.faults import Match, Rule
 from harvester.sandbox.server import running_sandbox
 from harvester.sandbox.settings import Settings
@@ -202,3 +203,55 @@ async def test_other_settings_of_the_listings_read_everything_again(begin: Begin
         modes = {each.resource: each.mode for each in report.resources}
         assert modes == {"listings": "full", "listings/photos": "full"}
         assert 0 < len([path for path in asked if "/listings/" in path]) < whole
+
+
+# ------------------------------------------------------------------ expansions inside the records
+
+
+async def test_an_expanded_set_that_goes_on_behind_a_link_is_told(begin: Begin) -> None:
+    """FAULTS P06: the record came, and what was asked for inside it is not all."""
+    options = {"nested": 1, "expand_in_full": True}
+    async with begin("spark_reso", options=options, expand="Room", walk="chain_with_expand") as bench:
+        report, _ = await bench.run()
+        (listings,) = report.resources
+        assert listings.verdict == "incomplete"
+        assert "goes on behind a link" in listings.reason
+        held = [json.loads(line) for line in bench.view("Property")]
+        cut = [each for each in held if "Room@odata.nextLink" in each]
+        assert listings.reason.startswith(f"{len(cut)} records")
+
+
+async def test_nested_expansions_arrive_as_the_bytes_they_are(tmp_path: Path) -> None:
+    """Centris contract, section 4: also in a delta, and two levels deep."""
+    expand = "Media(select=MediaURL,Order),Expenses(expand=Translations)"
+    bodies: list[bytes] = []
+    async with running_sandbox(Settings(seed=3, records=60, time_scale=3600)) as sandbox:
+        exchange = sandbox.exchange
+
+        async def overheard(**asked: Any) -> Reply:
+            reply = await exchange(**asked)
+            bodies.append(reply.body)
+            return reply
+
+        sandbox.exchange = overheard  # type: ignore[method-assign]
+
+        async def harvested(out: Path, rounds: int) -> set[bytes]:
+            whole = harvester.parse_config(sandbox.config_toml(), overrides=[f"out={out}"])
+            section = structs.replace(whole.sources["centris"], resources=("Property",), expand=expand)
+            for round_ in range(rounds):
+                report = await harvester.run(structs.replace(whole, sources={"centris": section}))
+                assert report.complete
+                if round_ + 1 < rounds:
+                    sandbox.mutate(20, "centris")
+            written: list[bytes] = []
+            view(out, "Property", write=written.append)
+            return set(b"".join(written).split(b"\n")[:-1])
+
+        kept = await harvested(tmp_path / "kept", 2)
+        fresh = await harvested(tmp_path / "fresh", 1)
+        assert fresh <= kept, "what the delta brought is what a full harvest brings"
+        everything = b"\n".join(bodies)
+        assert all(line in everything for line in fresh)
+        records = [json.loads(line) for line in fresh]
+        assert any(expense["Translations"] for record in records for expense in record["Expenses"])
+        assert {name for record in records for media in record["Media"] for name in media} == {"MediaURL", "Order"}
