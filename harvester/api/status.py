@@ -94,7 +94,7 @@ def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusR
 
 
 def _newest(fs: Fs, runs: Sequence[RunDirectory]) -> tuple[Manifest | None, datetime | None]:
-    """The newest of finished *runs* that was asked for, and when the newest that was pushed has ended, if that is newer."""
+    """The newest of finished *runs* that was asked for, and when the newest one that was pushed after it has ended."""
     pushed: datetime | None = None
     for run in reversed(runs):
         manifest = read_manifest(fs, run.path)

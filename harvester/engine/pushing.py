@@ -202,7 +202,9 @@ class Pusher:
 
     async def _next(self) -> tuple[_Desk, tuple[Notice, ...], Walk] | None:
         """The next records to look at; None: there is nothing to do now."""
-        if self._paused > self._site.clock.monotonic() or self.kept >= 2 * self._pace.records:
+        if self._site.stop.is_set() or self._paused > self._site.clock.monotonic():
+            return None
+        if self.kept >= 2 * self._pace.records:
             return None
         for desk in self._desks.values():
             if self._is_open(desk) and (self._inbox.waiting(desk.name) or self._is_later(desk)):
@@ -210,6 +212,7 @@ class Pusher:
                 if around.reason:
                     desk.paused = self._site.clock.monotonic() + _LOOK_AROUND
                     self._tell(desk, f"notices of {desk.name} wait: {around.reason}")
+                    self.hear()  # a drain need not wait for it
                     continue
                 desk.told = ""
                 notices, walk = self._take(desk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -188,7 +188,11 @@ class Bench:
             requests_at_risk=self.at_risk,
         )
 
-    def _site(self, executor: ThreadPoolExecutor) -> Site:
+    def site(self, executor: Executor) -> Site:
+        """Where an attempt writes."""
+        return self._site(executor)
+
+    def _site(self, executor: Executor) -> Site:
         return Site(
             out=self.out,
             fs=self.fs,
