@@ -240,7 +240,7 @@ async def _settled(
             strategy = strategy_for(provider, item, found.profile, budget)
             requests = found.profile.requests if found.asked else 0
         sink(_event(source.name, blueprint, strategy, requests, ports))
-        blueprints.append(followed(blueprint, provider, item, strategy))
+        blueprints.append(followed(blueprint, provider, item, strategy, budget))
     return replace(source, blueprints=tuple(blueprints))
 
 

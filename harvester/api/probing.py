@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from harvester.api.ports import Ports
+from harvester.api.selection import cuttings_of
 from harvester.contracts import Sink, Transport
 from harvester.engine.probe import first_values, interview
 from harvester.engine.source import Blueprint, Source
@@ -138,7 +139,7 @@ def unknown_strategy(provider: Provider, wanted: Wanted, error: HarvesterError) 
     )
 
 
-def followed(blueprint: Blueprint, provider: Provider, wanted: Wanted, strategy: Strategy) -> Blueprint:
+def followed(blueprint: Blueprint, provider: Provider, wanted: Wanted, strategy: Strategy, budget: Budget) -> Blueprint:
     """*blueprint*, with its walks as *strategy* says. Its fingerprint stays: the records of the run are the same."""
     chosen = follow(wanted, strategy)
     told = replace(provider, closing=strategy.closing)
@@ -154,6 +155,8 @@ def followed(blueprint: Blueprint, provider: Provider, wanted: Wanted, strategy:
         close=partial(closing_walk, told),
         changes=None if blueprint.changes is None else partial(delta_walks, told),
         doubt=strategy.doubt,
+        doubts=strategy.doubts,
+        cuttings=cuttings_of(provider, chosen, budget),
         gap=strategy.gap,
         count=blueprint.count if strategy.counted else None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -83,7 +83,7 @@ def blueprints_of(
                 fingerprint=prints[wanted.resource.name],
                 implied=wanted.implied,
                 changes=_changes(provider, wanted.resource, parents),
-                cutting=_cutting(provider, wanted, budget or provider.budget),
+                cuttings=cuttings_of(provider, wanted, budget or provider.budget),
                 reconcile=Reconcile(
                     listings=partial(listing_walks, provider),
                     elsewhere=partial(moved_walks, provider),
@@ -106,18 +106,32 @@ def _changes(provider: Provider, resource: Resource, parents: Container[str]) ->
     return partial(delta_walks, provider) if resource.key and resource.name not in parents else None
 
 
-def _cutting(provider: Provider, wanted: Wanted, budget: Budget) -> Cutting | None:
-    cut = provider.cuts.get(wanted.pager or wanted.resource.walk or provider.full)
-    if cut is None or not (wanted.resource.modified if cut.by_time else wanted.resource.key):
-        return None
-    return Cutting(
-        by_time=cut.by_time,
-        last=cut.last,
-        lanes=partial(useful_lanes, budget),
-        places=partial(places, provider),
-        place=partial(place, provider),
-        rows_left=partial(rows_left, provider),
-    )
+def cuttings_of(provider: Provider, wanted: Wanted, budget: Budget) -> dict[str, Cutting]:
+    """How the walk of *wanted* is cut, and those that may take its place; a walk that is not named stays whole."""
+    found: dict[str, Cutting] = {}
+    walk = wanted.pager or wanted.resource.walk or provider.full
+    # Where full walks are cut, deltas are.
+    by_time = [name for name, cut in provider.cuts.items() if cut.by_time] if walk in provider.cuts else []
+    for name in dict.fromkeys((*_in_turn(provider, walk), *by_time)):
+        cut = provider.cuts.get(name)
+        if cut is not None and (wanted.resource.modified if cut.by_time else wanted.resource.key):
+            found[name] = Cutting(
+                by_time=cut.by_time,
+                last=cut.last,
+                lanes=partial(useful_lanes, budget),
+                places=partial(places, provider),
+                place=partial(place, provider),
+                rows_left=partial(rows_left, provider),
+            )
+    return found
+
+
+def _in_turn(provider: Provider, walk: str) -> Iterator[str]:
+    """*walk*, and what is tried after it."""
+    name: str | None = walk
+    while name is not None:
+        yield name
+        name = provider.instead.get(name)
 
 
 def fingerprint(provider: Provider, base_url: str, wanted: Wanted, parent: str = "") -> str:

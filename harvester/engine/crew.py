@@ -34,6 +34,7 @@ class Crew:
         self.workers: dict[str, WalkWorker] = {}  # under way
         self._unasked: dict[str, str] = {}  # parts that the server does not let be asked for, and what it says
         self._begun: dict[str, tuple[Commit, ...]] = {}  # commits of this attempt that a walk begins with
+        self._instead: dict[str, Walk] = {}  # by root: what reads the whole once its parts have stopped
 
     async def run(
         self,
@@ -44,11 +45,15 @@ class Crew:
     ) -> bool:
         """Run *walks*, a few at a time. True: all have ended. The first failure is raised after the others stopped.
 
+        A walk that cannot read its set is replaced by another one; one that was cut into parts, when all of those have
+        stopped.
+
         *sharing*: may cut them into parts, before and while they run.
         """
         parts = list(walks)
         if sharing is not None:
             parts = [part for walk in walks for part in await sharing.begin(walk, earlier, len(walks))]
+        self._recall_parts(parts, earlier)
         failures: list[HarvesterError] = []
         ended: list[bool] = []
         limiter = anyio.CapacityLimiter(self._source.workers)
@@ -64,7 +69,9 @@ class Crew:
         async def one(walk: Walk) -> None:
             try:
                 async with limiter:
-                    ended.append(not (shop.stop.is_set() or failures) and await self._work(walk, watched, earlier))
+                    given_up = root_of(walk.id) in self._instead
+                    go_on = not (shop.stop.is_set() or failures or given_up)
+                    ended.append((go_on and await self._work(walk, watched, earlier)) or self.is_given_up(walk))
             except HarvesterError as error:
                 failures.append(error)
             finally:
@@ -91,13 +98,19 @@ class Crew:
                 tasks.start_soon(share, sharing)
         if failures:
             raise failures[0]
-        return all(ended)
+        if not all(ended) or shop.stop.is_set() or not self._instead:
+            return all(ended) and not self._instead
+        others, self._instead = list(self._instead.values()), {}
+        for other in others:
+            await self._replace(other, shop, self.positions.get(other.id) or self._position(other, earlier))
+        return await self.run(others, shop, {**earlier, **{each.id: self._begun[each.id] for each in others}}, sharing)
+
+    def is_given_up(self, walk: Walk) -> bool:
+        """Whether *walk* is a part of one that another walk will read."""
+        return root_of(walk.id) in self._instead
 
     async def _work(self, walk: Walk, shop: Workshop, earlier: Mapping[str, tuple[Commit, ...]]) -> bool:
-        pager = self._source.provider.pager(walk.pager)
-        commits = self._begun.get(walk.id) or earlier.get(walk.id, ())
-        position = resume(walk, pager.first(walk), commits)
-        self.positions[walk.id] = position
+        position = self.positions[walk.id] = self._position(walk, earlier)
         worker = WalkWorker(walk, shop, self._log(walk), position)
         self.workers[walk.id] = worker
         try:
@@ -106,13 +119,34 @@ class Crew:
             if walk.undated and isinstance(error, ResourceRefused):
                 self._unasked[walk.id] = str(error)  # the windows go on; the run is not complete without it
                 return True
-            other = instead_of(self._source.provider, walk, error)
+            other = instead_of(self._source.provider, worker.walk, error)
             if other is None:
                 raise
+            if len(self.family(other.id)) > 1:
+                self._give_up(other)
+                return True
             await self._replace(other, shop, position)
         finally:
             del self.workers[walk.id]
         return await self._work(other, shop, earlier)
+
+    def _position(self, walk: Walk, earlier: Mapping[str, tuple[Commit, ...]]) -> Position:
+        commits = self._begun.get(walk.id) or earlier.get(walk.id, ())
+        return resume(walk, self._source.provider.pager(walk.pager).first(walk), commits)
+
+    def _recall_parts(self, parts: Sequence[Walk], earlier: Mapping[str, tuple[Commit, ...]]) -> None:
+        """Count what parts of an earlier attempt hold whose place another walk has taken."""
+        going_on, roots = {part.id for part in parts}, {root_of(part.id) for part in parts}
+        for name, commits in earlier.items():
+            if commits and root_of(name) in roots and name not in going_on and name not in self.positions:
+                self.recall(commits)
+
+    def _give_up(self, other: Walk) -> None:
+        """Let the parts of a walk stop where they are; *other* will read the whole."""
+        self._instead[other.id] = other
+        for name, worker in self.workers.items():
+            if root_of(name) == other.id:
+                worker.end_early()
 
     async def _replace(self, walk: Walk, shop: Workshop, position: Position) -> None:
         """Make it durable that *walk* goes on instead of the one of its name that stands at *position*."""
@@ -178,10 +212,22 @@ class Crew:
         await worker.narrow(walk)
 
     def family(self, root: str) -> tuple[Walk, ...]:
-        """The parts of *root*, itself included, as far as they were begun or founded."""
-        founded = {name: commits[-1].walk for name, commits in self._begun.items()}
-        known = founded | self.walks
-        return tuple(walk for name, walk in sorted(known.items()) if root_of(name) == root)
+        """The parts of *root*, itself included, as far as they were begun or founded.
+
+        Those that another walk has taken the place of are not among them.
+        """
+        known = self._known()
+        pager = known[root].pager if root in known else None
+        return tuple(
+            walk for name, walk in sorted(known.items()) if root_of(name) == root and pager in {None, walk.pager}
+        )
+
+    def names(self, root: str) -> list[str]:
+        """Ids that parts of *root* have or had."""
+        return [name for name in {**self._known(), **self.logs} if root_of(name) == root]
+
+    def _known(self) -> dict[str, Walk]:
+        return {name: commits[-1].walk for name, commits in self._begun.items()} | self.walks
 
     # -------------------------------------------------------------- together
 
@@ -195,6 +241,10 @@ class Crew:
             if len(family) > 1 and (found := gap(family, anchors)):
                 return f"{found} ({root.value})" if root.value is not None else found
         return ""
+
+    def anchors(self, root: str) -> list[str | None]:
+        """Of each part of *root*."""
+        return [position.anchor for position in self._of(root)]
 
     def anchor(self, root: str) -> str | None:
         """The earliest anchor of the parts of *root*: what changed since is the closing delta's."""

@@ -9,6 +9,7 @@ from functools import partial
 from harvester.contracts import LinkedPager, Transport
 from harvester.engine.ask import count
 from harvester.engine.crew import Crew
+from harvester.engine.parts import root_of
 from harvester.engine.proven import Proven
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
@@ -158,7 +159,8 @@ class Evidence:
         before = [position.expected for name, position in self._crew.positions.items() if name.startswith("w")]
         # Sending times of the first and last page are in the commits; the run began with the earliest.
         first = min((log[0].at for log in commits.values() if log), default=started)
-        anchors = [p.anchor for n, p in self._crew.positions.items() if n[0] in "wn" and p.anchor is not None]
+        told = [self._anchor(walk) for name, walk in self._crew.walks.items() if name[0] in "wn"]
+        anchors = [anchor for anchor in told if anchor is not None]
         return Manifest(
             run=self._run,
             source=self._source.name,
@@ -191,6 +193,16 @@ class Evidence:
             shards=tuple(shards),
         )
 
+    def _anchor(self, walk: Walk) -> str | None:
+        """Where the next delta goes on behind *walk*; None: it was told no time.
+
+        Where the data tell it, by the latest changes that came, the last window of a delta has them.
+        """
+        crew = self._crew
+        if walk.phase is not Phase.DELTA or self._source.provider.anchor is None:
+            return crew.positions[walk.id].anchor
+        return max((a for a in crew.anchors(root_of(walk.id)) if a is not None), default=None)
+
     def _walk(self, name: str, walk: Walk) -> WalkEvidence:
         position = self._crew.positions[name]
         tally = position.tally
@@ -205,7 +217,7 @@ class Evidence:
             below=walk.below,
             undated=walk.undated,
             empty=not (tally.records or tally.duplicates or tally.quarantined),
-            anchor=position.anchor,
+            anchor=self._anchor(walk),
             watermark=position.watermark,
             requests=tally.requests,
             records=tally.records,

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from harvester.model import Walk
+from harvester.model import Phase, Walk
 
 
 def root_of(walk_id: str) -> str:
@@ -74,29 +74,34 @@ def mend(walks: Sequence[Walk]) -> tuple[Walk, ...]:
 def gap(walks: Sequence[Walk], anchors: Collection[str]) -> str:
     """What the parts of one root leave out or read twice, in words; "" when they are exactly the whole.
 
+    The whole of a delta begins where its root does, and has no end: nothing closes it.
+
     Args:
         anchors: of all of them. The closing delta begins before the earliest, so the last window may end at any.
     """
     dated = [walk for walk in walks if not walk.undated]
+    full = all(walk.phase is Phase.FULL for walk in walks)
+    start = None if full else next((lower(walk) for walk in dated if not walk.part_of), None)
+    ends = anchors if full else ()
     if len(walks) == 1 and not dated[:1]:
         return "no walk has read the records with a modification time"
-    if len(dated) == 1 and not dated[0].part_of and lower(dated[0]) is None and upper(dated[0]) in {None, *anchors}:
+    if len(dated) == 1 and not dated[0].part_of and lower(dated[0]) == start and upper(dated[0]) in {None, *ends}:
         return ""
     begins = {lower(walk): walk for walk in dated}
     if len(begins) < len(dated):
         return "two walks begin at the same place"
-    at: str | None = None
+    at = start
     while True:
         part = begins.pop(at, None)
         if part is None:
             return f"no walk has read the records from {at} on" if at is not None else "no walk has read the first ones"
         at = upper(part)
-        if at is None or (at in anchors and at not in begins):
+        if at is None or (at in ends and at not in begins):
             break
     if begins:
         return f"two walks have read the records from {next(iter(begins))} on"
     by_time = any(walk.since is not None or walk.until is not None for walk in dated)
-    if by_time and len(walks) == len(dated):
+    if full and by_time and len(walks) == len(dated):
         return "no walk has read the records without a modification time"
     return ""
 

@@ -291,16 +291,17 @@ class ResourceRun:
         return sum(walk.requests for walk in self._state[0][1].walks if walk.phase == Phase.FULL)
 
     def _doubt_of(self, walks: Sequence[Walk]) -> str:
-        """Why the pager of *walks* may lose rows that move, in the provider's words; "" when it may not."""
-        doubts = self._source.provider.doubts
-        return next((doubts[walk.pager] for walk in walks if walk.phase is Phase.FULL and walk.pager in doubts), "")
+        """Why what has read *walks* may lose rows that move, in the provider's words; "" when it may not."""
+        doubts = {**self._source.provider.doubts, **self._blueprint.doubts}
+        read = [each for walk in walks for each in self._crew.family(walk.id) if each.phase is Phase.FULL]
+        return next((doubts[walk.pager] for walk in read if walk.pager in doubts), "")
 
     async def _sharing(self, shop: Workshop) -> Sharing | None:
         """What cuts the walks into parts, by what the last run learned; None: they stay whole."""
-        cutting = self._blueprint.cutting
-        if cutting is None or self._mode is not Phase.FULL:  # the parts of a delta would be no whole
+        cuttings = self._blueprint.cuttings
+        if not cuttings or self._mode not in {Phase.FULL, Phase.DELTA}:
             return None
-        return Sharing(self._crew, shop, cutting, await self._in_thread(self._past.learned))
+        return Sharing(self._crew, shop, cuttings, await self._in_thread(self._past.learned))
 
     # -------------------------------------------------------------- the end
 

@@ -27,7 +27,7 @@ class Scouts:
     """Says how far ahead to look, and keeps what was found there.
 
     Args:
-        lanes: as far as so many pages: more would not make anything faster.
+        lanes: as far as twice so many pages: more would not make anything faster.
     """
 
     def __init__(self, lanes: int) -> None:
@@ -58,7 +58,7 @@ class Scouts:
         self._ahead.append(ahead)
         self._ahead.sort(key=lambda each: each.cell.start)
         self.known = max(self.known, ahead.cell.start)
-        self._distance = min(self._lanes, 2 * self._distance)
+        self._distance = min(2 * self._lanes, 2 * self._distance)
 
     def missed(self, cell: Cell) -> None:
         """There are none."""

@@ -38,7 +38,7 @@ _TEST = 16  # records of a page that shows whether pages come whole
 _MOST_CUTS = 2  # of such pages that did not
 _WINDOW = 2  # times the lanes: pages that may be read beyond what is proved
 _SPECULATION = 30  # without a total: one page more is asked for in advance for so many that came
-_SURE = 20  # pages before that
+_MOST_SPECULATION = 4
 
 
 class Cover:
@@ -185,8 +185,7 @@ class Cover:
             return front < self._told
         if front < self._scouts.known:
             return True
-        share = _SPECULATION
-        return bool(self._flying) and ahead < 1 + max(0, self.pages - _SURE) // share
+        return bool(self._flying) and ahead < 1 + min(_MOST_SPECULATION, self.pages // _SPECULATION)
 
     def _far_cell(self) -> Cell | None:
         """Where nobody says how many there are: a page far ahead, one at a time."""
@@ -197,7 +196,8 @@ class Cover:
         lengths, front = self._lengths, self._front.rank
         step = lengths.length - lengths.overlap
         place = self._scouts.place(front - lengths.overlap, step, self.pages) if step > 0 else None
-        return None if place is None else Cell(place, lengths.size, Kind.FAR)
+        # Begun a little early: rows come and go until the pages before it reach it, and one more would be needed.
+        return None if place is None else Cell(max(0, place - 2 * lengths.overlap), lengths.size, Kind.FAR)
 
     def _meet(self, ahead: Ahead) -> None:
         """What came from far ahead is a page like any other now."""

@@ -32,16 +32,19 @@ if TYPE_CHECKING:
 
 Earlier = Mapping[str, tuple[Commit, ...]]
 
+_CUT = frozenset({Phase.FULL, Phase.DELTA})
+
 
 class Sharing:
     """Decides which walks there are. Only ``Crew`` runs them.
 
     Args:
+        cuttings: by the name of the walk that can be cut so.
         learned: by the last run, of each value of the parent (None: there is no parent).
     """
 
-    def __init__(self, crew: Crew, shop: Workshop, cutting: Cutting, learned: Sequence[Splits]) -> None:
-        self._crew, self._shop, self._cutting = crew, shop, cutting
+    def __init__(self, crew: Crew, shop: Workshop, cuttings: Mapping[str, Cutting], learned: Sequence[Splits]) -> None:
+        self._crew, self._shop, self._cuttings = crew, shop, cuttings
         self._learned = {splits.value: splits for splits in learned}
         self._news = anyio.Event()
         self._last: dict[str, str | None] = {}  # order value of the last record there is, by root
@@ -57,9 +60,13 @@ class Sharing:
 
         *among*: so many roots share the lanes.
         """
-        if root.phase is not Phase.FULL:
+        if root.pager not in self._cuttings or root.phase not in _CUT:
             return (root,)
-        others = [commits[-1].walk for name, commits in earlier.items() if root_of(name) == root.id and name != root.id]
+        others = [
+            commits[-1].walk
+            for name, commits in earlier.items()
+            if root_of(name) == root.id and name != root.id and commits[-1].walk.pager == root.pager
+        ]
         if not others:
             return (root,) if root.id in earlier else await self._cut_at_once(root, among)
         walks = (root, *others)
@@ -72,8 +79,8 @@ class Sharing:
         return mended
 
     async def _cut_at_once(self, root: Walk, among: int) -> tuple[Walk, ...]:
-        shop, cutting = self._shop, self._cutting
-        learned = self._learned.get(root.value)
+        shop, cutting = self._shop, self._cuttings[root.pager]
+        learned = self._learned_of(root)
         size = shop.source.provider.pager(root.pager).first(root).size
         if learned is None or not size:
             return (root,)
@@ -82,7 +89,7 @@ class Sharing:
         if number < 2:
             return (root,)
         anchor, stopped = await unless_stopped(shop.stop, lambda: find_anchor(shop.source, shop.transport, root))
-        end = anchor if cutting.by_time and shop.source.provider.closing is not None else None
+        end = anchor if self._ends_at_anchor(root) else None
         places = cutting.places(root, learned, number, end)
         if stopped or not places:
             return (root,)
@@ -90,10 +97,11 @@ class Sharing:
         ids: list[str] = []
         parts = []
         for at, until in zip(places, ends, strict=True):
-            ids.append(part_id(root.id, ids))
+            ids.append(part_id(root.id, [*ids, *self._crew.names(root.id)]))
             parts.append(self._part(root, ids[-1], at, until))
         if cutting.by_time:
-            parts.append(replace(root, id=part_id(root.id, ids), part_of=root.id, undated=True))
+            name = part_id(root.id, [*ids, *self._crew.names(root.id)])
+            parts.append(replace(root, id=name, part_of=root.id, undated=True))
         first = ending_at(root, places[0], by_time=cutting.by_time)
         # From behind, so that what is durable is always the rest from some place on.
         for part in (*reversed(parts), first):
@@ -126,7 +134,7 @@ class Sharing:
         # The most there ever was to do: near the end it would all fit into a window that is in fact full. Where
         # nobody can say how much there is, as if the quota allowed it all.
         self._pages = max(self._pages, sum(stand.left or 0.0 for stand in stands))
-        lanes = self._cutting.lanes(self._pages)
+        lanes = next(iter(self._cuttings.values())).lanes(self._pages)
         chosen = choose(stands, lanes)
         return None if chosen is None else (workers[chosen.walk], shares(chosen.left, lanes - len(stands)))
 
@@ -134,53 +142,55 @@ class Sharing:
         walk, position = worker.walk, worker.position
         tally = position.tally
         since = tally.requests - self._since_cut.get(walk.id, 0)
-        reached = self._value(position.last)
+        reached = self._value(walk, position.last)
         # In the midst of many records of one value there is nothing to cut, however many are left.
         stuck = self._cut_at.get(walk.id) == reached
-        if reached is None or stuck or walk.undated or walk.id in self._whole or not since:
+        fixed = walk.undated or walk.id in self._whole or not since or walk.phase not in _CUT
+        if reached is None or stuck or fixed or self._crew.is_given_up(walk):
             return Stand(walk=walk.id, left=0.0, pages=0, full=False)
         rows: float | None = position.left
-        learned = self._learned.get(walk.value)
+        learned = self._learned_of(walk)
         if rows is None and learned is not None:
-            rows = self._cutting.rows_left(walk, reached, upper(walk), learned)
+            rows = self._cuttings[walk.pager].rows_left(walk, reached, upper(walk), learned)
         size = max(1.0, (tally.records + tally.duplicates) / tally.requests)
         return Stand(walk=walk.id, left=None if rows is None else rows / size, pages=since, full=position.rows >= size)
 
     async def _cut(self, worker: WalkWorker, at_shares: Sequence[float]) -> tuple[Walk, ...]:
         """Cut the rest of a walk. Returns the new parts; () when it cannot be cut."""
-        shop, crew, cutting = self._shop, self._crew, self._cutting
+        shop, crew = self._shop, self._crew
         walk, position = worker.walk, worker.position
         places = await self._places(walk, position.last, at_shares)
         if not places or walk is not worker.walk:
             self._whole.add(walk.id)
             return ()
-        end = upper(walk)
-        if end is None and cutting.by_time and shop.source.provider.closing is not None:
+        by_time, end = self._cuttings[walk.pager].by_time, upper(walk)
+        if end is None and self._ends_at_anchor(walk):
             end = position.anchor  # what changes later is the closing delta's
         family = crew.family(root_of(walk.id))
-        ids = [each.id for each in family]
+        ids = crew.names(root_of(walk.id))
         parts: list[Walk] = []
         for at, until in zip(places, (*places[1:], end), strict=True):
             ids.append(part_id(root_of(walk.id), ids))
             parts.append(self._part(walk, ids[-1], at, until))
-        if cutting.by_time and not any(each.undated for each in family):
+        # A delta asks for rows that changed since an instant: those without a time are not among them.
+        if by_time and walk.phase is Phase.FULL and not any(each.undated for each in family):
             name = part_id(root_of(walk.id), ids)
             parts.append(replace(walk, id=name, part_of=walk.id, undated=True, since=None, until=None))
         expected = None if position.expected is None else 0  # it was counted with the walk
         # From behind, so that what is durable is always the rest from some place on.
         for part in reversed(parts):
             await crew.found(part, shop, anchor=position.anchor, expected=expected)
-        await crew.narrow(worker, ending_at(walk, places[0], by_time=cutting.by_time))
+        await crew.narrow(worker, ending_at(walk, places[0], by_time=by_time))
         if position.left is not None:
             position.left = int(position.left * at_shares[0])  # until its next page tells
         self._since_cut[walk.id] = position.tally.requests
-        self._cut_at[walk.id] = self._value(position.last)
+        self._cut_at[walk.id] = self._value(walk, position.last)
         return tuple(parts)
 
     async def _places(self, walk: Walk, last: Head | None, at_shares: Sequence[float]) -> tuple[str, ...]:
         """Where to cut *walk*, in order, each once; fewer than *at_shares* where the span is too short for them."""
-        place, learned = self._cutting.place, self._learned.get(walk.value)
-        reached, end = self._value(last), upper(walk)
+        place, learned = self._cuttings[walk.pager].place, self._learned_of(walk)
+        reached, end = self._value(walk, last), upper(walk)
         if reached is None:
             return ()
         if end is None and place(walk, reached, end, at_shares[0], learned) is None:
@@ -189,7 +199,7 @@ class Sharing:
         return tuple(dict.fromkeys(at for at in found if at is not None and at != lower(walk)))
 
     def _part(self, walk: Walk, name: str, low: str, high: str | None) -> Walk:
-        if self._cutting.by_time:
+        if self._cuttings[walk.pager].by_time:
             return replace(walk, id=name, part_of=walk.id, since=low, until=high)
         return replace(walk, id=name, part_of=walk.id, above=low, below=high)
 
@@ -198,14 +208,15 @@ class Sharing:
         root = root_of(walk.id)
         if root not in self._last:
             self._last[root] = None
-            if self._cutting.last is not None:
+            if self._cuttings[walk.pager].last is not None:
                 found, _ = await unless_stopped(self._shop.stop, lambda: self._ask_last(walk))
                 self._last[root] = found
         return self._last[root]
 
     async def _ask_last(self, walk: Walk) -> str | None:
         shop = self._shop
-        request: PageRequest | None = self._cutting.last(walk) if self._cutting.last is not None else None
+        last = self._cuttings[walk.pager].last
+        request: PageRequest | None = last(walk) if last is not None else None
         if request is None:
             return None
         try:
@@ -213,11 +224,21 @@ class Sharing:
         except (ResourceRefused, ProtocolError, RepeatError):
             return None  # a hint that is not had: the walk stays whole
         read = HeadReader(walk.resource).read
-        return next((value for record in page.records if (value := self._value(read(record))) is not None), None)
+        return next((value for record in page.records if (value := self._value(walk, read(record))) is not None), None)
 
-    def _value(self, head: Head | None) -> str | None:
-        if head is None:
+    def _learned_of(self, walk: Walk) -> Splits | None:
+        """What the last full run learned says nothing about what has changed since."""
+        return self._learned.get(walk.value) if walk.phase is Phase.FULL else None
+
+    def _ends_at_anchor(self, walk: Walk) -> bool:
+        """Whether a closing delta follows *walk* and brings what changes later."""
+        by_time = self._cuttings[walk.pager].by_time
+        return by_time and walk.phase is Phase.FULL and self._shop.source.provider.closing is not None
+
+    def _value(self, walk: Walk, head: Head | None) -> str | None:
+        cutting = self._cuttings.get(walk.pager)
+        if head is None or cutting is None:
             return None
-        if self._cutting.by_time:
+        if cutting.by_time:
             return head.modified
         return head.key[0] if head.key is not None else None

@@ -22,7 +22,7 @@ there is nothing to go on from."""
 
 @dataclass(frozen=True, kw_only=True)
 class Cutting:
-    """How the full walks of a resource are cut into parts. The functions are pure and come from the planner."""
+    """How the walks of a resource are cut into parts, those of full runs and those of deltas. The functions are pure and come from the planner."""
 
     by_time: bool  # into windows of time; False: into ranges of keys
     last: Callable[[Walk], PageRequest] | None  # asks for the record that comes last; None: there is no way
@@ -46,7 +46,8 @@ class Blueprint:
     count: Callable[[Walk], PageRequest] | None  # asks only how many there are; None: the provider cannot say
     fingerprint: str  # of everything that decides which records belong to the run
     implied: bool = False
-    cutting: Cutting | None = None  # None: its walks stay whole
+    cuttings: Mapping[str, Cutting] = field(default_factory=dict)  # by walk; those that are not named stay whole
+    doubts: Mapping[str, str] = field(default_factory=dict)  # by walk: why one that was not planned may miss something
     changes: Changes | None = None  # None: the resource is read whole each time
     reconcile: Reconcile | None = None  # None: its keys cannot be listed
     doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not

@@ -222,7 +222,9 @@ class PageStream:
                     raise
                 position.frontier.restart(pager.first(walk))
             except (SeamBroken, OrderViolated) as error:
-                other = instead_of(self.source.provider, walk, error)
+                # A stream cannot tell at its end that something may be missing.
+                doubtful = {*self.source.provider.doubts, *self._blueprint.doubts}
+                other = instead_of(self.source.provider, walk, error, avoid=doubtful)
                 if other is None or self._open:
                     raise
                 walk, pager = other, self.source.provider.pager(other.pager)

@@ -53,7 +53,8 @@ class WalkWorker:
         cut = bool(walk.part_of) or walk.below is not None or walk.until is not None
         self._count_told = walk.phase is not Phase.FULL or cut
         self._reader: Reader | None = None
-        self._abandoned = False
+        self._abandoned = self._given_up = False
+        self._reading: anyio.CancelScope | None = None  # while pages are being read
         self._latest = Latest()
 
     async def run(self) -> bool:
@@ -163,13 +164,14 @@ class WalkWorker:
             ended = False
             try:
                 with anyio.CancelScope() as reading:
+                    self._reading = reading
                     tasks.start_soon(self._watch_stop, reading)
                     tasks.start_soon(self._commit_by_time, reading)
                     while (fetched := await reader.next()) is not None:
                         guard.check(fetched.heads)
                         with anyio.CancelScope(shield=True):
                             await self._take(fetched)
-                        if shop.stop.is_set():
+                        if shop.stop.is_set() or self._given_up:
                             break
                     else:
                         ended = True
@@ -183,6 +185,12 @@ class WalkWorker:
         if failure is not None:
             raise failure
         return ended
+
+    def end_early(self) -> None:
+        """Stop as if the run were to stop: another walk will read what this one does not."""
+        self._given_up = True
+        if self._reading is not None:
+            self._reading.cancel()
 
     async def _watch_stop(self, reading: anyio.CancelScope) -> None:
         await self._shop.stop.wait()

@@ -29,7 +29,7 @@ class NewestFirstPager:
     rows: int = ROWS  # asked for in that look
 
     def first(self, walk: Walk) -> PageRequest:
-        if walk.phase is not Phase.DELTA or walk.since is None:
+        if walk.phase is not Phase.DELTA or walk.since is None or walk.part_of:
             return self.behind.first(walk)
         size = min(walk.page_size or self.rows, self.rows)
         query = (

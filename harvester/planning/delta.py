@@ -71,7 +71,7 @@ def _delta_walk(provider: Provider, full: Walk, standing: Standing) -> Walk:
     return Walk(
         id=name,
         resource=full.resource,
-        pager=provider.closing,
+        pager=_pager(provider, full, provider.closing),
         phase=Phase.DELTA,
         value=full.value,
         since=since,
@@ -102,6 +102,15 @@ def _looking_back(provider: Provider, full: Walk, name: str, watermark: str | No
     )
 
 
+def _pager(provider: Provider, full: Walk, closing: str) -> str:
+    """What reads the changes: the pager that closes full walks, or one that can be cut into windows where those are cut
+    as well, so that many changes are read side by side."""
+    by_time = [name for name, cut in provider.cuts.items() if cut.by_time]
+    if full.pager not in provider.cuts or not by_time or closing in by_time:
+        return closing
+    return full.pager if full.pager in by_time else by_time[0]
+
+
 def _begun(walks: Sequence[WalkEvidence], phase: Phase) -> dict[str | None, str | None]:
     """The earliest beginning of the walks of *phase*, by scope: each had its own first request."""
     begun: dict[str | None, str | None] = {}
@@ -121,10 +130,13 @@ def _moved(walks: Sequence[WalkEvidence], was: Mapping[str | None, str | None]) 
     before (FAULTS T06).
     """
     moved: dict[str | None, str | None] = {}
+    begins = {(walk.value, walk.since) for walk in walks if walk.phase == Phase.DELTA and walk.since is not None}
     for walk in walks:
         if walk.phase == Phase.DELTA and walk.anchor is not None and read_instant(walk.anchor) is not None:
             # One that looks back from this machine's clock has seen nothing behind it, whatever the server's is.
-            anchor = walk.anchor if walk.until is None else _earlier(walk.anchor, walk.until)
+            # A window that another one goes on from has seen to its share.
+            ends = walk.until is not None and (walk.value, walk.until) not in begins
+            anchor = _earlier(walk.anchor, walk.until) if ends else walk.anchor
             if walk.empty and walk.until is None:
                 anchor = _earlier(anchor, was.get(walk.value))
             moved[walk.value] = _earlier(moved.get(walk.value, anchor), anchor)

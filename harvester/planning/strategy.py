@@ -7,7 +7,7 @@ and never without saying that its run has to be proved.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
@@ -29,6 +29,7 @@ class Strategy(Struct, frozen=True, kw_only=True):
     reason: str  # one sentence
     closing: str | None  # pager that reads what changed meanwhile; None: it cannot be asked for
     doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not
+    doubts: Mapping[str, str] = {}  # the same of walks that may take its place, by name
     gap: str = ""  # why the walk cannot reach everything, whatever is proved by it; "" when it can
     page_size: int | None = None  # to ask for; None: the pager's own
     dated: bool = True  # False: records have no modification time, whatever they are said to have
@@ -60,11 +61,13 @@ def kept_strategy(provider: Provider, resource: Resource, profile: Profile, walk
 def _strategy(provider: Provider, profile: Profile, walk: str, reason: str) -> Strategy:
     closing, unasked = _closing(provider, profile, walk)
     doubts = [doubt for doubt in (_doubt(profile, walk), unasked) if doubt]
+    instead = _doubt(profile, CHAIN) or _gap(profile, CHAIN) if walk != CHAIN else ""
     return Strategy(
         walk=walk,
         reason=reason,
         closing=closing,
         doubt="; ".join((*doubts, PROVE)) if doubts else "",
+        doubts={CHAIN: f"{instead}; {PROVE}"} if instead else {},
         gap=_gap(profile, walk),
         page_size=_page_size(profile, walk),
         dated=profile.dated,

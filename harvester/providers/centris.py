@@ -59,6 +59,7 @@ PROVIDER = Provider(
         "run with --prove"
     },
     full="keyset",
+    instead={"keyset": "chain", "windows": "chain"},
     cuts={"windows": Cut(by_time=True, last=_KEYSET.last)},
     closing="keyset",
     overlap=300.0,

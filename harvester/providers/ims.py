@@ -98,9 +98,13 @@ PROVIDER = Provider(
         "ranges": _BY_KEY,
         "windows": _BY_TIME,
     },
-    cuts={"ranges": Cut(by_time=False, last=_BY_KEY.last), "windows": Cut(by_time=True, last=_BY_TIME.last)},
+    cuts={
+        "ranges": Cut(by_time=False, last=_BY_KEY.last),
+        "windows": Cut(by_time=True, last=_BY_TIME.last),
+        "changes": Cut(by_time=True, last=_BY_TIME.last),  # deltas, where full walks are cut
+    },
     full="keyset",
-    instead={"offset": "keyset"},
+    instead={"offset": "windows", "windows": "keyset", "ranges": "windows"},
     closing="changes",
     listing=KeyListing(times=False),  # section 4: the key fields
     fetchers={"by_filter": FilterByKey(dialect=_DIALECT, numbers=frozenset({"MLSID"}), ask_for=True)},

@@ -99,7 +99,7 @@ PROVIDER = Provider(
     },
     cuts={"windows": Cut(by_time=True, last=_BY_TIME.last), "ranges": Cut(by_time=False, last=_BY_KEY.last)},
     full="chain",
-    instead={"offset": "keyset"},
+    instead={"offset": "windows", "windows": "ranges", "keyset": "ranges", "ranges": "chain"},
     closing="chain",
     overlap=300.0,
     timestamps="iso",

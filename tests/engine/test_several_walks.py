@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,12 @@ import pytest
 from harvester.engine.crew import Crew
 from harvester.errors import ConnectionFailed, ResourceRefused
 from harvester.model import Walk
+from harvester.pagers.keyset import KeysetPager
+from harvester.pagers.odata import ODataDialect
+from harvester.planning.delta import standing_of
 from harvester.store.commits import CommitLog
 from tests.fakes.cut_bench import cut_bench, times
+from tests.fakes.lake_bench import Bench
 
 
 async def test_a_part_is_durable_before_the_walk_it_was_cut_from_ends_earlier(
@@ -93,3 +100,111 @@ async def test_parts_of_an_earlier_attempt_are_gone_on_with(out: Path) -> None:
     assert (await bench.run("Property"))["Property"].verdict == "complete"
     assert cut <= {walk.id for walk in bench.manifest("Property").walks}
     assert len(bench.keys("Property")) == len(set(bench.keys("Property"))) == 400
+
+
+# ------------------------------------------------------------------ deltas
+
+
+def _touch(bench: Bench, rows: list[dict[str, str | int | None]], number: int) -> None:
+    """The first *number* rows change, one a second from now on."""
+    for place, row in enumerate(rows[:number]):
+        row["ModificationTimestamp"] = f"{bench.clock.now() + timedelta(seconds=place):%Y-%m-%dT%H:%M:%SZ}"
+
+
+async def test_a_delta_of_many_changes_is_read_in_windows_side_by_side(out: Path) -> None:
+    """Together they are the whole delta: from its beginning on, without an end."""
+    rows = times(400)
+    bench = cut_bench(out, rows)
+    await bench.run("Property")
+    _touch(bench, rows, 300)
+    bench.mode = "delta"
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    manifest = bench.manifest("Property")
+    parts = sorted(manifest.walks, key=lambda walk: walk.since or "")
+    assert len(parts) > 3
+    assert manifest.records == 300
+    assert not any(walk.undated for walk in parts)
+    assert [walk.until for walk in parts] == [*(walk.since for walk in parts[1:]), None]
+    assert {walk.phase for walk in parts} == {"delta"}
+    standing = standing_of([bench.manifest("Property", run) for run in (0, 1)])
+    assert standing is not None
+    assert standing.watermarks == {None: manifest.watermark}
+
+
+async def test_a_delta_that_lacks_a_window_moves_no_watermark(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAULTS T09: the next one reads all of it again."""
+    rows = times(400)
+    bench = cut_bench(out, rows)
+    await bench.run("Property")
+    _touch(bench, rows, 300)
+    bench.mode = "delta"
+    family = Crew.family
+
+    def without_one(crew: Crew, root: str) -> tuple[Walk, ...]:
+        walks = family(crew, root)
+        return tuple(walk for walk in walks if walk.id != "n00-2") if len(walks) > 3 else walks
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Crew, "family", without_one)
+        outcome = (await bench.run("Property"))["Property"]
+    assert outcome.verdict == "incomplete"
+    assert "no walk has read the records from" in outcome.reason
+    bench.clock.advance(10)
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    assert bench.manifest("Property").records == 300
+
+
+async def test_windows_of_a_delta_that_died_are_gone_on_with(out: Path) -> None:
+    """FAULTS R01, R03: what was cut stays cut, what was read is not read again, and the watermark moves once."""
+    rows = times(400)
+    bench = cut_bench(out, rows)
+    await bench.run("Property")
+    before = bench.manifest("Property").watermark
+    _touch(bench, rows, 300)
+    bench.mode = "delta"
+    failures = {len(bench.server.asked) + 20: ConnectionFailed("died")}
+    bench.server.before = lambda number, url: failures.pop(number, None)
+    bench.clock.advance(60)
+    assert (await bench.run("Property"))["Property"].verdict == "failed"
+    cut = {path.name for path in (bench.runs("Property")[-1] / "_log").iterdir()}
+    assert len(cut) > 1
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    manifest = bench.manifest("Property")
+    assert cut <= {walk.id for walk in manifest.walks}
+    assert manifest.records == 300
+    assert (manifest.watermark or "") > (before or "")
+
+
+# ------------------------------------------------------------------ another walk in the place of all parts
+
+
+async def test_when_a_window_cannot_be_read_another_walk_reads_the_whole(out: Path) -> None:
+    """FAULTS P15: the server keeps to the order of time for 25 requests and then no more. What the windows had read is
+    kept, and not written twice; a crash on the way changes nothing."""
+    bench = cut_bench(out, times(400))
+    by_key = KeysetPager(dialect=ODataDialect(), page_size=10, by="key", count=True)
+    bench.provider = replace(
+        bench.provider,
+        pagers={**bench.provider.pagers, "ranges": by_key},
+        instead={"windows": "ranges"},
+        closing=None,
+    )
+
+    def spoilt(number: int, body: bytes) -> bytes:
+        page = json.loads(body)
+        if number >= 25 and bench.server.asked[number].find("$orderby=Modification") > 0:
+            page["value"].reverse()
+        return json.dumps(page).encode()
+
+    bench.server.body = spoilt
+    died = {45: ConnectionFailed("died")}
+    bench.server.before = lambda number, url: died.pop(number, None)
+    assert (await bench.run("Property"))["Property"].verdict == "failed"
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    manifest = bench.manifest("Property")
+    root = next(walk for walk in manifest.walks if walk.id == "w00")
+    assert (root.pager, root.since, root.until) == ("ranges", None, None)
+    assert {walk.pager for walk in manifest.walks if walk.id != "w00"} == {"windows"}
+    assert bench.keys("Property") == sorted(str(row["ListingKey"]) for row in times(400))
+    assert manifest.records == 400
+    assert sum(entry.rows for entry in manifest.shards) == 400

@@ -52,7 +52,9 @@ class _CutBench(Bench):
             place=partial(place, self.provider),
             rows_left=partial(rows_left, self.provider),
         )
-        return replace(source, blueprints=tuple(replace(each, cutting=cutting) for each in source.blueprints))
+        return replace(
+            source, blueprints=tuple(replace(each, cuttings={"windows": cutting}) for each in source.blueprints)
+        )
 
 
 def cut_bench(out: Path, rows: list[dict[str, str | int | None]]) -> Bench:

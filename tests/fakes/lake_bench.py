@@ -121,9 +121,9 @@ class Bench:
     def runs(self, resource: str) -> list[Path]:
         return sorted((self.out / "source=lake" / f"resource={resource}").glob("run=*"))
 
-    def manifest(self, resource: str) -> Manifest:
-        """Of the newest run, which has finished."""
-        manifest = read_manifest(self.fs, self.runs(resource)[-1])
+    def manifest(self, resource: str, run: int = -1) -> Manifest:
+        """Of a *run*, which has finished; of the newest."""
+        manifest = read_manifest(self.fs, self.runs(resource)[run])
         assert manifest is not None
         return manifest
 

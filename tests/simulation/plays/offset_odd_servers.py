@@ -15,8 +15,11 @@ _BY_OFFSET = (
     *("ignores-top,cap-30", "top-max-30", "top-ends,cap-30", "count-wrong,cap-30", "refuses-count,cap-30"),
     *("ignores-count,cap-20", "cap-1000", "order-time,cap-40"),
 )
-_OTHERWISE = ("order-time,ignores-orderby,cap-50", "cap-3")  # by key, or by time
-_NOT_AT_ALL = ("order-chance,ignores-orderby,cap-50", "ignores-skip,cap-50", "refuses-skip", "refuses-orderby")
+_OTHERWISE = (  # by time, by key, or by the server's own links
+    *("order-time,ignores-orderby,cap-50", "cap-3"),
+    *("ignores-skip,cap-50", "refuses-skip", "refuses-orderby"),
+)
+_NOT_AT_ALL = ("order-chance,ignores-orderby,cap-50",)
 
 
 async def play(world: World) -> None:
