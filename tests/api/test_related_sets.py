@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,6 +18,8 @@ from harvester.api.verify import verify
 from harvester.api.view import view
 from harvester.config.schema import ResourceConfig
 from harvester.errors import ArgumentError, ConfigError
+from harvester.events import Event, PageFetched
+from harvester.model import Budget
 from harvester.sandbox.exchange import Reply, Sandbox
 from harvester.sandbox.faults import Match, Rule
 from harvester.sandbox.server import running_sandbox
@@ -203,6 +206,79 @@ async def test_other_settings_of_the_listings_read_everything_again(begin: Begin
         modes = {each.resource: each.mode for each in report.resources}
         assert modes == {"listings": "full", "listings/photos": "full"}
         assert 0 < len([path for path in asked if "/listings/" in path]) < whole
+
+
+async def test_what_was_read_before_a_crash_is_not_asked_for_again(begin: Begin) -> None:
+    """FAULTS R05: but for what was at risk, of any of the resources that share the answers."""
+    async with begin("spark", "photos", "rooms") as bench:
+        bench.config = structs.replace(bench.config, max_requests_at_risk=5)
+        fetched = 0
+
+        def watch(event: Event) -> None:
+            nonlocal fetched
+            fetched += isinstance(event, PageFetched) and event.resource == "listings/rooms"
+            if fetched == 23:
+                process.cancel()
+
+        process = asyncio.ensure_future(bench.run(sink=watch))
+        with pytest.raises(asyncio.CancelledError):
+            await process
+        first = [entry.path for entry in bench.sandbox.log.of("spark") if "/listings/" in entry.path]
+        report, second = await bench.run()
+        assert report.complete
+        again = [path for path in second if "/listings/" in path]
+        lost = len(first) + len(again) - 40
+        assert 0 <= lost <= 5 + bench.config.sources["spark"].budget.over(Budget()).in_flight
+        for name in ("listings/photos", "listings/rooms"):
+            assert bench.view(name) == bench.truth(name)
+
+
+async def test_a_set_of_which_a_page_is_missing_is_none(begin: Begin) -> None:
+    """FAULTS P06: a link that is left out is seen by the count; the old set stays, and is told to."""
+    async with begin("spark_reso", "Media", page_size=1) as bench:
+        await bench.run()
+        bench.sandbox.mutate(30, "spark_reso")
+        match = Match(provider="spark_reso", resource="Media")
+        bench.sandbox.faults.replace([Rule(fault="next:drop", match=match, p=0.5, times=1000)])
+        report, _ = await bench.run()
+        bench.sandbox.faults.replace([])
+        (media,) = [each for each in report.resources if each.resource == "Media"]
+        assert media.verdict != "complete"
+        assert "the server counts" in media.reason
+        report, _ = await bench.run()
+        assert report.complete
+        assert bench.truth("Media") <= bench.view("Media")
+
+
+async def test_a_run_that_reads_no_set_costs_no_request_and_is_complete(begin: Begin) -> None:
+    async with begin("spark_reso", "all") as bench:
+        await bench.run()
+        report, asked = await bench.run()
+        assert report.complete
+        assert {each.requests for each in report.resources if each.resource != "Property"} == {0}
+        assert len(asked) == 1
+
+
+async def test_a_delta_without_a_harvest_of_the_sets_is_refused(begin: Begin) -> None:
+    async with begin("spark", "photos") as bench:
+        await bench.run(resources=["listings"])
+        report, _ = await bench.run(mode="delta")
+        told = {each.resource: (each.verdict, each.reason) for each in report.resources}
+        assert told["listings"] == ("complete", "")
+        assert "--mode full" in told["listings/photos"][1]
+        report, _ = await bench.run()
+        assert {each.resource: each.mode for each in report.resources} == {"listings": "delta", "listings/photos": "full"}
+
+
+async def test_a_proof_of_the_sets_that_can_be_read_together_is_one(begin: Begin) -> None:
+    async with begin("spark_reso", "Media") as bench:
+        report, asked = await bench.run(prove=True)
+        assert report.complete
+        assert [path for path in asked if "$select=MediaKey" in path]
+        bench.sandbox.mutate(30, "spark_reso")
+        report, _ = await bench.run()
+        assert {each.mode for each in report.resources} == {"delta"}
+        assert bench.truth("Media") <= bench.view("Media")
 
 
 # ------------------------------------------------------------------ expansions inside the records
