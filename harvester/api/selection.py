@@ -17,7 +17,7 @@ from harvester.errors import ConfigError
 from harvester.model import Budget, Relation, Resource
 from harvester.planning.closing import closing_walk
 from harvester.planning.cutting import place, places, rows_left
-from harvester.planning.delta import delta_walks
+from harvester.planning.delta import delta_walks, essential
 from harvester.planning.lanes import useful_lanes
 from harvester.planning.plan import Wanted, full_walks, with_parents
 from harvester.planning.reconcile import listing_walks, moved_walks, purges, repair_walks, ways_of_repair
@@ -82,6 +82,7 @@ def blueprints_of(
                 count=provider.count if _countable(wanted) else None,
                 fingerprint=prints[wanted.resource.name],
                 implied=wanted.implied,
+                essential=essential,
                 changes=_changes(provider, wanted.resource, parents),
                 cuttings=cuttings_of(provider, wanted, budget or provider.budget),
                 reconcile=Reconcile(

@@ -23,6 +23,7 @@ from harvester.config.check import check_address, check_config, check_source_nam
 from harvester.config.schema import Config
 from harvester.contracts import FileLock, Sink
 from harvester.engine.last_success import LastSuccess
+from harvester.engine.run_memory import RunMemory
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
@@ -198,6 +199,7 @@ class _Process:
             keys_on_disk=ports.keeps_state,
             prove=config.prove,
             lenient=True,
+            memory=RunMemory(),
             renews=True,
         )
         self._keeping = Keeping(

@@ -42,7 +42,7 @@ def last_success(fs: Fs, out: PurePath, source: str, blueprint: Blueprint) -> La
     found = LastSuccess()
     renewal = read_renewal(fs, out, source, blueprint.resource.dirname)
     for run in reversed(runs):
-        manifest = read_manifest(fs, run.path)
+        manifest = read_manifest(fs, run.path, settle=False)
         if manifest is None or manifest.mode == Phase.PUSH:  # what is pushed tells of itself only
             continue
         if manifest.fingerprint != blueprint.fingerprint:

@@ -8,14 +8,18 @@ from pathlib import PurePath
 from harvester.contracts import Fs
 from harvester.engine.held import Held
 from harvester.engine.renewing import brings_nothing, found_again
+from harvester.engine.run_memory import UNSETTLED, RunMemory
 from harvester.engine.source import Blueprint
 from harvester.engine.state import Run
 from harvester.model import Phase, Walk
 from harvester.provider import SETS
+from harvester.store.layout import manifest_path
 from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.renewals import keep_renewal, read_renewal
-from harvester.store.runs import find_runs
+from harvester.store.runs import RunDirectory, find_runs
 from harvester.store.splits import Splits
+
+_OVERLAPPED = 60  # runs whose records a delta may meet again
 
 
 class PastRuns:
@@ -24,31 +28,60 @@ class PastRuns:
     Args:
         out: of the harvest. *source*: its name.
         directory: of the run that asks.
+        memory: of a process that asks again and again; None: this one asks once.
     """
 
-    def __init__(self, fs: Fs, out: PurePath, source: str, blueprint: Blueprint, directory: PurePath) -> None:
+    def __init__(
+        self,
+        fs: Fs,
+        out: PurePath,
+        source: str,
+        blueprint: Blueprint,
+        directory: PurePath,
+        memory: RunMemory | None = None,
+    ) -> None:
         self._fs, self._out, self._source = fs, out, source
         self._blueprint, self._directory = blueprint, directory
         self._name = blueprint.resource.dirname
+        self._memory = memory
 
     def finished(self) -> list[Run]:
         """The finished runs of the resource, oldest first, from the last change of settings on.
 
         What runs with other settings brought lies on top of all that is older: nobody would see the records below.
         """
-        newest = ""
         found: list[Run] = []
-        for run in find_runs(self._fs, self._out, self._source, self._name):
-            manifest = read_manifest(self._fs, run.path) if run.finished else None
-            if manifest is not None and manifest.mode != Phase.PUSH:  # one moves no watermark, and ends no renewal
-                newest = run.name
+        runs = self._runs()
+        for place, run in enumerate(runs):
+            manifest = read_manifest(self._fs, run.path, settle=place >= len(runs) - UNSETTLED)
             if manifest is not None and manifest.fingerprint == self._blueprint.fingerprint:
                 found.append((run.path, manifest))
             elif manifest is not None:
                 found.clear()
-        renewal = read_renewal(self._fs, self._out, self._source, self._name, newest)
-        if renewal is not None and not renewal.held_in and renewal.manifest.fingerprint == self._blueprint.fingerprint:
-            found.append((self._directory.with_name(f"run={renewal.manifest.run}"), renewal.manifest))
+        return self._with_renewal(found)
+
+    def basis(self) -> list[Run]:
+        """Those of ``finished`` on which a delta rests. Cheap when it is asked again and again, given a memory."""
+        if self._memory is None:
+            return self.finished()
+        key, blueprint = (self._source, self._name), self._blueprint
+        found = self._memory.basis(key, self._fs, self._runs(), blueprint.fingerprint, blueprint.essential)
+        return self._with_renewal(list(found))
+
+    def _runs(self) -> list[RunDirectory]:
+        return [run for run in find_runs(self._fs, self._out, self._source, self._name) if run.finished]
+
+    def _with_renewal(self, found: list[Run]) -> list[Run]:
+        """*found* and the delta that finished without a directory, if no complete one came after it."""
+        # One that was pushed or is incomplete moves no watermark, and ends no renewal.
+        moved = [run.run for _, run in found if run.verdict == "complete" and run.mode in {Phase.FULL, Phase.DELTA}]
+        renewal = read_renewal(self._fs, self._out, self._source, self._name, max(moved, default=""))
+        if renewal is not None and not renewal.held_in:
+            found += [
+                (self._directory.with_name(f"run={manifest.run}"), manifest)
+                for manifest in (*renewal.before, renewal.manifest)
+                if manifest.fingerprint == self._blueprint.fingerprint
+            ]
         return found
 
     def held(self, runs: Sequence[Run], like: Walk) -> Held:
@@ -85,7 +118,7 @@ class PastRuns:
         Returns:
             The earlier run that holds its records, "" when there are none; None: it found something, and was not kept.
         """
-        runs = [run for run in find_runs(self._fs, self._out, self._source, self._name) if run.finished]
+        runs = self._runs()
         newest = runs[-1].name if runs else ""
         if manifest.run <= newest:
             return None
@@ -97,8 +130,30 @@ class PastRuns:
             held_in, like = "", next(iter(walks), None)
             if like is None and self._blueprint.resource.relation is not None:  # no set had to be read
                 like = Walk(id="m000000", resource=self._blueprint.resource, pager=SETS, phase=Phase.SETS)
-            if like is None or not brings_nothing(self._fs, self._directory, manifest, self.finished(), like):
+            if like is None or not brings_nothing(self._fs, self._directory, manifest, self._latest(runs), like):
                 return None
-        keep_renewal(self._fs, self._out, self._name, manifest, held_in=held_in, after=newest)
+        before = () if held_in else self._still_telling(manifest)
+        keep_renewal(self._fs, self._out, self._name, manifest, held_in=held_in, after=newest, before=before)
         self._fs.remove_tree(self._directory)
         return held_in
+
+    def _still_telling(self, manifest: Manifest) -> list[Manifest]:
+        """Of the runs without a directory, those that tell a delta what *manifest* does not."""
+        runs = [*(run for _, run in self.basis()), manifest]
+        flags = self._blueprint.essential(runs)
+        return [
+            run for run, told in zip(runs[:-1], flags, strict=False) if told and not run.shards and self._is_gone(run)
+        ]
+
+    def _is_gone(self, manifest: Manifest) -> bool:
+        return not self._fs.exists(manifest_path(self._directory.with_name(f"run={manifest.run}")))
+
+    def _latest(self, runs: Sequence[RunDirectory]) -> list[Run]:
+        """The newest of *runs* with the same settings, oldest first: as many as a delta may overlap with."""
+        found: list[Run] = []
+        for run in reversed(runs[-_OVERLAPPED:]):
+            manifest = read_manifest(self._fs, run.path, settle=False)
+            if manifest is None or manifest.fingerprint != self._blueprint.fingerprint:
+                break
+            found.append((run.path, manifest))
+        return found[::-1]

@@ -60,7 +60,7 @@ class ResourceRun:
         self._run = run
         self.directory = layout.run_directory(site.out, source.name, self._resource.dirname, run)
         self._earlier = Earlier(site.fs, site.rng, self.directory, source.name, blueprint)
-        self._past = PastRuns(site.fs, site.out, source.name, blueprint, self.directory)
+        self._past = PastRuns(site.fs, site.out, source.name, blueprint, self.directory, site.memory)
         self._requests = 0
         self._by_credential: dict[str, int] = {}
         self._transport: Transport = source.connect(self._count_request)
@@ -252,7 +252,7 @@ class ResourceRun:
         wanted = Phase.DELTA in begun or (not begun and self._site.mode != Phase.FULL)
         if not wanted or self._blueprint.changes is None:
             return assign(full, earlier)
-        runs = await self._in_thread(self._past.finished)
+        runs = await self._in_thread(self._past.basis)
         changes = self._blueprint.changes([manifest for _, manifest in runs], full)
         if changes is None:
             if begun or (self._site.mode == Phase.DELTA and not self._site.lenient):
@@ -265,7 +265,7 @@ class ResourceRun:
         self._mode = self._evidence.mode = Phase.DELTA
         walks = assign(changes, earlier)
         if any(map(is_changes_only, walks)):
-            self._held = await self._in_thread(self._past.held, runs, walks[0])
+            self._held = await self._in_thread(lambda: self._past.held(self._past.finished(), walks[0]))
         return walks
 
     def _is_of_whole_records(self, earlier: Mapping[str, tuple[Commit, ...]]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 import anyio
 
 from harvester.contracts import Clock, Fs, Rng, Sink
+from harvester.engine.run_memory import RunMemory
 from harvester.errors import HarvesterError
 from harvester.model import Phase
 from harvester.store.shards import Compression
@@ -34,6 +35,7 @@ class Site:
     prove: bool = False  # list the keys of every resource once it has been read, and fetch what is missing
     keys_on_disk: bool = True  # False: the key index stays in memory (simulations)
     lenient: bool = False  # a delta or sweep of what has no ground reads everything, instead of being refused
+    memory: RunMemory | None = None  # of what finished runs tell, for a process that harvests again and again
     renews: bool = False  # a run that found nothing new leaves a renewal behind, and no directory
 
 

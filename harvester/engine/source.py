@@ -48,6 +48,8 @@ class Blueprint:
     implied: bool = False
     cuttings: Mapping[str, Cutting] = field(default_factory=dict)  # by walk; those that are not named stay whole
     doubts: Mapping[str, str] = field(default_factory=dict)  # by walk: why one that was not planned may miss something
+    # For finished runs, oldest first, which of them *changes* needs.
+    essential: Callable[[Sequence[Manifest]], Sequence[bool]] = lambda runs: [True] * len(runs)
     changes: Changes | None = None  # None: the resource is read whole each time
     reconcile: Reconcile | None = None  # None: its keys cannot be listed
     doubt: str = ""  # why a run that meets no failure may still miss something; "" when it may not

@@ -87,7 +87,9 @@ class Layers:
 def layers_of(fs: Fs, runs: Sequence[RunDirectory]) -> Layers:
     """The newest complete full run of *runs* and every finished one after it; all finished ones where there is none."""
     finished = [
-        (run, manifest) for run in runs if run.finished and (manifest := read_manifest(fs, run.path)) is not None
+        (run, manifest)
+        for run in runs
+        if run.finished and (manifest := read_manifest(fs, run.path, settle=False)) is not None
     ]
     full = [
         place

@@ -43,6 +43,32 @@ def standing_of(runs: Sequence[Manifest]) -> Standing | None:
     return found
 
 
+def essential(runs: Sequence[Manifest]) -> tuple[bool, ...]:
+    """For each of *runs*, oldest first, whether ``standing_of`` needs it to tell the same watermarks: the last full
+    one, the newest, and those that set the watermark of a scope."""
+    setters: dict[str | None, set[int]] = {}
+    standing: Standing | None = None
+    ground = newest = -1
+    for place, run in enumerate(runs):
+        if run.verdict != "complete" or run.mode not in {Phase.FULL, Phase.DELTA}:
+            continue
+        if run.mode == Phase.FULL:
+            standing, ground, setters = standing_of([run]), place, {}
+        if standing is None:
+            continue
+        newest = place
+        if run.mode == Phase.DELTA:
+            moved = {**_begun(run.walks, Phase.FULL), **_moved(run.walks, standing.watermarks)}
+            # What an empty answer says depends on what was known before.
+            unsure = {walk.value for walk in run.walks if walk.empty}
+            for scope, watermark in moved.items():
+                if scope not in standing.watermarks or standing.watermarks[scope] != watermark:
+                    setters[scope] = {place, *setters.get(scope, ())} if scope in unsure else {place}
+            standing = structs.replace(standing, watermarks={**standing.watermarks, **moved})
+    needed = {ground, newest, *(place for places in setters.values() for place in places)}
+    return tuple(place in needed for place in range(len(runs)))
+
+
 def delta_walks(provider: Provider, runs: Sequence[Manifest], full: Sequence[Walk]) -> tuple[Walk, ...] | None:
     """The walks of a delta, one for each of *full*; None: there is nothing to go on from, everything must be read.
 

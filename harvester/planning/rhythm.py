@@ -74,7 +74,7 @@ def next_in(rhythm: Rhythm, ended: Ended, failures: int) -> float:
     wait = next_try_in(rhythm, failures) if ended.failed or failures <= 1 else left
     if ended.full and not ended.failed:
         # To read all of it again and again would take the quota from those who are whole.
-        wait = max(wait, min(ended.took * 2 ** min(failures - 1, 20), max(RARELY, ended.took)))
+        wait = max(wait, min(ended.took * 2.0 ** min(failures - 1, 20), max(RARELY, ended.took)))
     return wait if ended.resumes_in is None else max(wait, ended.resumes_in)
 
 
@@ -82,7 +82,7 @@ def next_try_in(rhythm: Rhythm, failures: int) -> float:
     """Seconds until a source that cannot be harvested at all is tried again; *failures* in a row."""
     if failures <= 1:
         return min(SOON, rhythm.every)
-    return min(rhythm.every * 2 ** min(failures - 2, 20), max(RARELY, rhythm.every))
+    return min(rhythm.every * 2.0 ** min(failures - 2, 20), max(RARELY, rhythm.every))
 
 
 def next_sweep_try_in(rhythm: Rhythm) -> float:

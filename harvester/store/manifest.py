@@ -147,9 +147,12 @@ def newest_of(manifest: Manifest) -> str:
     return manifest.run if manifest.folded is None else manifest.folded.last
 
 
-def read_manifest(fs: Fs, run_dir: PurePath) -> Manifest | None:
+def read_manifest(fs: Fs, run_dir: PurePath, *, settle: bool = True) -> Manifest | None:
     """The manifest of *run_dir*; None: the run has not finished.
 
+    Args:
+        settle: make sure that it outlives a loss of power. Not for who only looks, nor for a run on which a later one
+            was built: whoever built that has made sure.
     Raises:
         StorageError: it was changed, or another release wrote it (FAULTS F07, R11).
     """
@@ -159,7 +162,8 @@ def read_manifest(fs: Fs, run_dir: PurePath) -> Manifest | None:
     manifest = read_document(fs, path, Manifest, _FORMATS)
     # The caller will take the run for finished: let that be true after a loss of power, even when the process that
     # created the manifest was killed before its own sync.
-    fs.sync_directory(run_dir)
+    if settle:
+        fs.sync_directory(run_dir)
     return manifest
 
 

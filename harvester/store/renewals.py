@@ -9,6 +9,7 @@ So a file that is damaged or from another release counts as none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import PurePath
 
@@ -22,13 +23,15 @@ from harvester.store.layout import manifest_path, renewal_file, run_directory
 from harvester.store.manifest import Manifest
 
 FORMAT = 1
+_MOST_BEFORE = 20  # of earlier ones that are kept: without them a delta reads more, and loses nothing
 
 
 class Renewal(Struct, frozen=True, kw_only=True):
     """A finished run without a directory."""
 
     format: int = FORMAT
-    manifest: Manifest  # without shards; a full one tells what it found
+    manifest: Manifest  # of the newest; without shards
+    before: tuple[Manifest, ...] = ()  # of earlier ones that tell what it does not: it may have met nothing
     held_in: str  # the run that holds the same records; "": a delta, whose records earlier runs hold together
     after: str  # newest run with a directory when this one finished
     rounds: int  # such runs since that one
@@ -53,11 +56,20 @@ def read_renewal(fs: Fs, out: PurePath, source: str, resource_dirname: str, newe
     return None
 
 
-def keep_renewal(fs: Fs, out: PurePath, resource_dirname: str, manifest: Manifest, *, held_in: str, after: str) -> None:
+def keep_renewal(
+    fs: Fs,
+    out: PurePath,
+    resource_dirname: str,
+    manifest: Manifest,
+    *,
+    held_in: str,
+    after: str,
+    before: Sequence[Manifest] = (),
+) -> None:
     """Make it durable that the run of *manifest* has finished; then its directory may go.
 
     Args:
-        held_in, after: as in ``Renewal``.
+        held_in, after, before: as in ``Renewal``.
     Raises:
         StorageError: it could not be written; nothing has changed then.
     """
@@ -65,9 +77,14 @@ def keep_renewal(fs: Fs, out: PurePath, resource_dirname: str, manifest: Manifes
     path = renewal_file(out, manifest.source, resource_dirname)
     fs.make_directory(path.parent, private=True)
     kept = Renewal(
-        manifest=structs.replace(manifest, shards=(), splits=(), bytes=0),
+        manifest=_slim(manifest),
+        before=tuple(map(_slim, before[-_MOST_BEFORE:])),
         held_in=held_in,
         after=after,
         rounds=1 + (earlier.rounds if earlier is not None and earlier.after == after else 0),
     )
     fs.replace(path, encode_document(kept))
+
+
+def _slim(manifest: Manifest) -> Manifest:
+    return structs.replace(manifest, shards=(), splits=(), bytes=0)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import compress
+from random import Random
 
 import pytest
 from msgspec import structs
 
 from harvester.model import Phase, Walk
 from harvester.planning.closing import read_instant
-from harvester.planning.delta import delta_walks, standing_of
+from harvester.planning.delta import delta_walks, essential, standing_of
 from harvester.planning.plan import Wanted, full_walks
 from harvester.providers import load
 from harvester.store.manifest import Manifest, WalkEvidence
@@ -241,3 +243,46 @@ def test_a_clock_that_was_set_back_still_asks_for_a_window() -> None:
     full = lead_run("1", Phase.FULL, "2026-03-05T12:00:00Z", "2026-03-05 12:00:00")
     (walk,) = delta_walks(load("idx_broker"), [full], [walk_of("idx_broker", "leads/lead")]) or ()
     assert walk.horizon == 60.0
+
+
+# ------------------------------------------------------------------ which runs it takes to know
+
+
+def _any_runs(chance: Random) -> list[Manifest]:
+    found = []
+    for number in range(chance.randint(1, 14)):
+        mode = chance.choice((Phase.FULL, Phase.DELTA, Phase.DELTA, Phase.DELTA, Phase.SWEEP, Phase.PUSH))
+        walks = []
+        for value in ("a", "b", "c"):
+            if chance.random() < 0.7:
+                begins_whole = mode is Phase.FULL or chance.random() < 0.1
+                anchor = chance.choice((None, "zzz", *(f"2026-01-{day:02d}T00:00:00Z" for day in range(1, 9))))
+                walk = evidence(f"{'w' if begins_whole else 'n'}{value}", anchor, value=value)
+                walks.append(structs.replace(walk, empty=not begins_whole and chance.random() < 0.5))
+        verdict = chance.choice(("complete", "complete", "complete", "incomplete"))
+        found.append(run(f"{number:02d}", *walks, mode=mode, verdict=verdict))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_few_runs_tell_where_all_of_them_leave_the_replica(seed: int) -> None:
+    """Also when they were picked out little by little, as runs were added."""
+    chance = Random(seed)
+    runs = _any_runs(chance)
+    few: list[Manifest] = []
+    for place, each in enumerate(runs):
+        few.append(each)
+        if chance.random() < 0.5:
+            few = list(compress(few, essential(few)))
+        one, other = standing_of(runs[: place + 1]), standing_of(few)
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:
+            assert (one.watermarks, one.full, one.run) == (other.watermarks, other.full, other.run)
+
+
+def test_of_many_runs_two_tell_it() -> None:
+    runs = [run("000", evidence("w00", "2026-01-01T00:00:00Z"))]
+    runs += [
+        run(f"{n:03d}", evidence("n00", f"2026-01-01T01:{n % 60:02d}:00Z"), mode=Phase.DELTA) for n in range(1, 400)
+    ]
+    assert [each.run for each in compress(runs, essential(runs))] == ["000", "399"]
