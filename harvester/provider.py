@@ -28,6 +28,7 @@ class SourceFacts:
 
     api_version: str | None = None  # as configured; None: the provider's default
     secrets: frozenset[str] = frozenset()  # names of the configured secrets
+    masked: str | None = None  # what becomes of masked values: ``null`` or ``stars``; None: the provider's default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,7 @@ class Provider:
     open_resources: bool = False  # names outside *resources* may be configured (OData)
     describe: Callable[[str], Resource] = by_convention  # members of a resource outside *resources*
     push: Push | None = None  # None: it posts nothing
+    shape: tuple[str, ...] = ()  # how records are changed before they are written; () for not at all
     options: frozenset[str] = field(default_factory=frozenset)  # source keys that only some providers take
     timeout: float = 60.0  # read timeout, seconds
     link_lifetime: float | None = None  # seconds for which a next link lives untouched; None: it does not die

@@ -76,7 +76,8 @@ def set_up(config: Config, name: str) -> Setup:
         raise ConfigError(str(error).removeprefix("provider: "), path=f"sources.{name}.provider") from error
     if provider.for_source is not None:
         secrets = frozenset(configured_secrets(next(iter(section.sharers.values()))))
-        provider = provider.for_source(SourceFacts(api_version=section.api_version, secrets=secrets))
+        facts = SourceFacts(api_version=section.api_version, secrets=secrets, masked=section.masked)
+        provider = provider.for_source(facts)
     base_url = section.base_url or provider.base_url
     if base_url is None:
         raise ConfigError(f"{provider.title} needs the URL of the service", path=f"sources.{name}.base_url")

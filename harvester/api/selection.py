@@ -156,6 +156,7 @@ def fingerprint(provider: Provider, base_url: str, wanted: Wanted, parent: str =
         wanted.horizon,
         provider.headers,  # the API version among them
         parent,
+        *provider.shape,
         *([resource.relation] if resource.relation is not None else []),
     )
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()

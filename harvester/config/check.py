@@ -16,7 +16,7 @@ from harvester.errors import ArgumentError, ConfigError
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RESOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}){0,4}")
 
-OPTION_KEYS = ("translations", "language", "lead_horizon", "api_version", "link_lifetime")
+OPTION_KEYS = ("translations", "language", "lead_horizon", "api_version", "link_lifetime", "masked")
 """Source keys that only some providers take; ``Provider.options`` names the ones a provider does."""
 
 

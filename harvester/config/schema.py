@@ -132,6 +132,7 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     walk: str | None = None
     translations: bool | None = None  # Centris: fetch every language inside the record
     language: str | None = None  # Accept-Language, e.g. ``fr``
+    masked: Literal["null", "stars"] | None = None  # Spark: what becomes of values that a role may not see; None: null
     lead_horizon: Seconds | None = None  # IDX Broker: how far back leads are read
     budget: BudgetConfig = BudgetConfig()
     timeout: Seconds | None = None  # longest silence while an answer is read

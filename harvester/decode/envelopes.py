@@ -19,7 +19,7 @@ from msgspec import Raw, Struct, field
 
 from harvester.decode.complaints import complaint
 from harvester.decode.lines import one_line
-from harvester.decode.masked import stamp_masked
+from harvester.decode.masked import Masks
 from harvester.decode.rescue import rescue
 from harvester.decode.utf8 import is_utf8
 from harvester.decode.verdicts import printable
@@ -54,18 +54,27 @@ class _SparkBody(Struct):
 
 
 class ODataEnvelope:
-    """``{"@odata.count": 133, "value": [...], "@odata.nextLink": "..."}``; count and link may be absent."""
+    """``{"@odata.count": 133, "value": [...], "@odata.nextLink": "..."}``; count and link may be absent.
 
-    def __init__(self) -> None:
+    Args:
+        shape: makes records what they are written as, from them and their body; None: they stay as they are.
+    """
+
+    def __init__(self, shape: Callable[[Sequence[Raw], bytes], Sequence[Raw]] | None = None) -> None:
         self._decode = msgspec.json.Decoder(_ODataBody).decode
+        self._shape = shape
 
     def open(self, response: Response, request: PageRequest, walk: Walk) -> Page:
         if response.verdict.action is Action.EMPTY:
             return empty_page(response, request)
         if request.one:
-            return make_page(response, request, walk, [_entity(response, walk)], ())
-        body, rejected = open_body(response, self._decode, ("value",), walk)
-        return make_page(response, request, walk, body.value, rejected, link=body.next_link, count=body.count)
+            page = make_page(response, request, walk, [_entity(response, walk)], ())
+        else:
+            body, rejected = open_body(response, self._decode, ("value",), walk)
+            page = make_page(response, request, walk, body.value, rejected, link=body.next_link, count=body.count)
+        if self._shape is None:
+            return page
+        return msgspec.structs.replace(page, records=self._shape(page.records, response.body))
 
 
 class ImsEnvelope:
@@ -86,10 +95,14 @@ class SparkEnvelope:
 
     ``Page.next_link`` is the text of ``SkipToken``, which sits directly under ``D`` (Spark contract, section 3).
     Records with masked members are stamped with their names.
+
+    Args:
+        masks: what else is done about them; None: they become null.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, masks: Masks | None = None) -> None:
         self._decode = msgspec.json.Decoder(_SparkBody).decode
+        self._masks = masks or Masks(nested=True)
 
     def open(self, response: Response, request: PageRequest, walk: Walk) -> Page:
         if response.verdict.action is Action.EMPTY:
@@ -107,7 +120,7 @@ class SparkEnvelope:
         page = make_page(
             response, request, walk, results, rejected, link=None if token is None else str(token), count=total
         )
-        return msgspec.structs.replace(page, records=[stamp_masked(record) for record in page.records])
+        return msgspec.structs.replace(page, records=self._masks.mark(page.records, response.body))
 
 
 def _entity(response: Response, walk: Walk) -> Raw:

@@ -23,8 +23,11 @@ from harvester.store.shards import ShardEntry, read_lines
 
 _AT_A_TIME = 1000  # lines
 _MASK = b'"********"'  # of Spark: not visible for this role, and so no stamp
+_MASKED = b'{"_masked":['  # a record with such members begins so
 _UNKNOWN = ""  # no stamps: nothing tells whether the set has changed
 _TIME = 40  # characters before the stamps
+_FEW = 100_000  # parents that are looked for by how their lines begin
+_BEHIND_PARENT = b'},"resource":'
 _EARLIEST = 1 << 62  # makes instants before 1970, and those of records without a time, sort first
 
 
@@ -65,23 +68,45 @@ def load_parents(fs: Fs, runs: Sequence[Run], relation: Relation, table: KeyTabl
 
 
 def load_sets(
-    fs: Fs, runs: Sequence[tuple[PurePath, Sequence[ShardEntry]]], relation: Relation, table: KeyTable
+    fs: Fs,
+    runs: Sequence[tuple[PurePath, Sequence[ShardEntry]]],
+    relation: Relation,
+    table: KeyTable,
+    parents: KeyTable,
 ) -> None:
     """Put the parents whose sets were read into *table*, each with the stamps of that time.
 
     Args:
         runs: oldest first, each with its shards in the order in which they were committed.
+        parents: of the others nothing need be known.
     """
+    wanted = _beginnings(relation, parents)
+    if wanted is not None and not wanted:
+        return
     for number, (directory, shards) in enumerate(runs):
         for place, entry in enumerate(shards):
             if data_kind(entry.path) != ShardKind.SETS:
                 continue
             # Of one run the line that was written last counts.
             for row, line in enumerate(read_lines(fs, directory / entry.path)):
+                if wanted is not None and line[: line.find(_BEHIND_PARENT)] not in wanted:
+                    continue
                 found = read_set_line(line)
                 name = identity(tuple(found.parent[member] for member in relation.parent_key))
                 text = f"{place:010d}{row:010d}".ljust(_TIME) + (stamps_text(found.stamps) or _UNKNOWN)
                 table.put([fingerprint(name)], [name], [text], rank=number)
+
+
+def _beginnings(relation: Relation, parents: KeyTable) -> frozenset[bytes] | None:
+    """How the lines of *parents* begin, so that the many others need not be decoded; None: they are too many."""
+    found: set[bytes] = set()
+    for _, name, _ in parents.rows():
+        if name:
+            parent = dict(zip(relation.parent_key, parts_of(name), strict=True))
+            found.add(b'{"parent":' + msgspec.json.encode(parent)[:-1])
+        if len(found) > _FEW:
+            return None
+    return frozenset(found)
 
 
 def changed(parents: KeyTable, held: KeyTable) -> Iterator[Parent]:
@@ -105,12 +130,22 @@ def _comparable(stamps: bytes) -> bytes:
 
 def _stamps_of(relation: Relation, reader: MemberReader, record: bytes) -> str:
     """What *record* tells of its set, as a JSON object; "" when it has none of the members, or may not show them."""
+    hidden = _decode_hidden(record).names if record.startswith(_MASKED) else ()
     told = {
         name.rpartition(".")[2]: Raw(value)
         for name, value in zip(relation.telling, reader.read(record), strict=True)
-        if value is not None and value != _MASK
+        if value is not None and value != _MASK and name.rpartition(".")[2] not in hidden
     }
     return msgspec.json.encode(told).decode() if told else _UNKNOWN
+
+
+class _Hidden(msgspec.Struct):
+    """The members that are empty because they may not be seen."""
+
+    names: list[str] = msgspec.field(name="_masked")
+
+
+_decode_hidden = msgspec.json.Decoder(_Hidden).decode
 
 
 def _sortable(time: str | None) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from harvester.auth.bearer import Bearer
 from harvester.decode.envelopes import SparkEnvelope
+from harvester.decode.masked import Masks
 from harvester.decode.spark_codes import judge_code, read_spark_error
 from harvester.decode.spark_fields import SparkFields
 from harvester.decode.verdicts import describe, judge_http, printable
@@ -18,7 +20,7 @@ from harvester.pagers.page_number import PageNumberPager
 from harvester.pagers.questions import SparkQuestions
 from harvester.pagers.sets import SetsByParent
 from harvester.pagers.spark_token import SparkTokenPager
-from harvester.provider import KeyListing, Provider
+from harvester.provider import KeyListing, Provider, SourceFacts
 
 _SUCCESS_FIRST = re.compile(rb'\s*\{\s*"D"\s*:\s*\{\s*"Success"\s*:\s*true\b')  # spares looking through every page
 _ONE_LISTING = re.compile(r"/listings/[^/?]+(?:\?|$)")
@@ -100,6 +102,11 @@ def _metadata(name: str, *key: str) -> Resource:
     return Resource(name=name, key=key, walk="pages", default=False)
 
 
+def _as_asked(facts: SourceFacts) -> Provider:
+    masks = Masks(nested=True, keep=facts.masked == "stars")
+    return replace(PROVIDER, envelope=SparkEnvelope(masks), shape=masks.shape)
+
+
 PROVIDER = Provider(
     name="spark",
     title="Spark API (Flexmls)",
@@ -141,6 +148,9 @@ PROVIDER = Provider(
     timestamps="iso",
     questions=SparkQuestions(),
     envelope=SparkEnvelope(),
+    shape=Masks(nested=True).shape,
+    for_source=_as_asked,
+    options=frozenset({"masked"}),
     judge=judge,
     default_pause=30.0,
     signals=signals_in("spark"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harvester.auth.bearer import Bearer
 from harvester.decode.envelopes import ODataEnvelope
+from harvester.decode.masked import Masks
 from harvester.decode.odata_metadata import ODataMetadata
 from harvester.decode.spark_codes import judge_code, read_spark_error
 from harvester.decode.verdicts import describe, judge_http, judge_odata
@@ -14,7 +17,7 @@ from harvester.pagers.chain import ChainPager
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.questions import ODataQuestions
 from harvester.pagers.sets import SetsByParent
-from harvester.provider import KeyListing, Provider
+from harvester.provider import KeyListing, Provider, SourceFacts
 
 PAGE_SIZE = 1000  # with the replication grant (contract, section 2)
 _NOTHING: frozenset[str] = frozenset()
@@ -76,6 +79,11 @@ def _reso(name: str) -> Resource:
     return Resource(name=name, key=(f"{name}Key",), modified="ModificationTimestamp")
 
 
+def _as_asked(facts: SourceFacts) -> Provider:
+    masks = Masks(nested=False, keep=facts.masked == "stars")
+    return replace(PROVIDER, envelope=ODataEnvelope(masks.mark), shape=masks.shape)
+
+
 PROVIDER = Provider(
     name="spark_reso",
     title="Spark RESO Web API",
@@ -116,7 +124,10 @@ PROVIDER = Provider(
     doubt=count,
     counts_pages=True,
     questions=ODataQuestions(),
-    envelope=ODataEnvelope(),
+    envelope=ODataEnvelope(Masks(nested=False).mark),
+    shape=Masks(nested=False).shape,
+    for_source=_as_asked,
+    options=frozenset({"masked"}),
     judge=judge,
     default_pause=30.0,
     signals=signals_in("spark"),

@@ -48,7 +48,7 @@ from harvester.sandbox.spark_records import (
     updated_row,
 )
 from harvester.sandbox.spark_related import EXPANSIONS, SUB_RESOURCES
-from harvester.sandbox.spark_shapes import JSON, Failure, PageInfo, failure, success
+from harvester.sandbox.spark_shapes import JSON, MASK, Failure, PageInfo, failure, success
 from harvester.sandbox.stamps import instant_at, stamp
 
 _SHARES = {"my/listings": 50, "office/listings": 10, "company/listings": 5}  # one listing in so many is theirs
@@ -70,6 +70,7 @@ class SparkOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     expand_in_full: bool = False
     end: Literal["empty", "missing"] = "empty"  # last token: leads to an empty page, or is not given
     heavy: int | None = None  # a page of more rows than this is too large (1515)
+    truth: Literal["null", "stars"] = "null"  # what the replica has in the place of masked values
 
 
 class Spark:
@@ -115,7 +116,7 @@ class Spark:
         return ("listings", *_SHARES, *self._tables, *_RELATED)
 
     def truth(self, resource: str) -> Iterator[bytes]:
-        """Records as a replica keeps them: the API's bytes, with the names of masked fields in front if there are any.
+        """Records as a replica keeps them: the API's bytes, masked fields empty, and their names in front.
 
         ``listings/<Id>/<sub-resource>`` gives the related records of one listing, ``listings/<sub-resource>`` those of
         all, each with the key of its listing.
@@ -133,7 +134,13 @@ class Spark:
             return
         for row in self._rows(resource):
             names = masked_names(row)
-            yield splice(row.body, "_masked", orjson.dumps(names)) if names else row.body
+            yield self._marked(row.body, names) if names else row.body
+
+    def _marked(self, body: bytes, names: Sequence[str]) -> bytes:
+        for name in names if self._options.truth == "null" else ():
+            label = orjson.dumps(name)
+            body = body.replace(label + b":" + MASK, label + b":null", 1)
+        return splice(body, "_masked", orjson.dumps(names))
 
     def shelves(self, resource: str) -> Sequence[Shelf]:
         if resource == "listings":

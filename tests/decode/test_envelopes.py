@@ -73,7 +73,8 @@ def test_masked_members_of_spark_are_named() -> None:
     """Spark contract, section 9: asterisks are no value."""
     record = b'{"Id":"1","StandardFields":{"A":"********","B":"*** ********","C":1,"D":"********"}}'
     page = opened(b'{"D":{"Results":[' + record + b',{"Id":"2"},{"Id":"********"}]}}', SPARK)
-    assert texts(page) == [b'{"_masked":["A","D"],' + record[1:], b'{"Id":"2"}', b'{"Id":"********"}']
+    emptied = record.replace(b'"********"', b"null")
+    assert texts(page) == [b'{"_masked":["A","D"],' + emptied[1:], b'{"Id":"2"}', b'{"Id":"********"}']
 
 
 def test_the_date_of_the_answer_is_kept_in_utc() -> None:

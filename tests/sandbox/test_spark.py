@@ -180,12 +180,13 @@ def test_masked_fields_are_told_in_front_of_the_truth_in_their_order() -> None:
     assert 0 < len(masked) < len(truths)
     for each in masked:
         assert next(iter(each)) == "_masked"
-        assert each["_masked"] == [name for name, value in each["StandardFields"].items() if value == "********"]
+        assert each["_masked"] == [name for name in each["StandardFields"] if name in each["_masked"]]
+        assert all(each["StandardFields"][name] is None for name in each["_masked"])
     assert any(each["_masked"][:2] == ["CloseDate", "PendingDate"] for each in masked)
 
 
 def test_the_truth_is_what_the_api_serves_byte_for_byte() -> None:
-    caller = spark()
+    caller = spark(truth="stars")
     expanded = ask(caller, "listings", _limit=100, _expand=",".join(EXPANSIONS)).body
     for resource in caller.simulator.resources():
         body = expanded if resource.startswith("listings/") else ask(caller, resource, _limit=100).body
