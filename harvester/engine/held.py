@@ -99,5 +99,7 @@ def _name(walk: Walk, key: tuple[str, ...]) -> bytes:
 
 
 def is_changes_only(walk: Walk) -> bool:
-    """Whether *walk* reads a whole set for a delta, or all of a span of time that lies before its end."""
+    """Whether *walk* reads a whole set for a delta, or all of a span of time before its end; or for a sweep again."""
+    if walk.phase is Phase.REPAIR:
+        return not walk.keys
     return walk.phase is Phase.DELTA and (walk.since is None or walk.until is not None)

@@ -242,6 +242,8 @@ class ResourceRun:
                 self._mode = self._evidence.mode = Phase.SWEEP
                 self._swept = full
                 self._whole_records = self._is_of_whole_records(earlier)
+                if self._source.provider.listing.whole and full:  # what it has to read again, it reads whole
+                    self._held = await self._in_thread(self._past.held, self._state, full[0])
                 return []
             if begun or not self._site.lenient:
                 raise ConfigError(

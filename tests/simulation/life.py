@@ -130,6 +130,10 @@ class Life(Changes):
         """The records there are now."""
         return self._world.sandbox.simulator(self._subject.served).truth(resource)
 
+    def all_lines(self) -> set[tuple[str, bytes]]:
+        """Every record there is now, with its resource."""
+        return {(name, line) for name in self.resources for line in self.truth(name)}
+
     def all_keys(self) -> set[Key]:
         """Of every record there is now."""
         return {(name, self._subject.key(name, line)) for name in self.resources for line in self.truth(name)}
