@@ -122,6 +122,7 @@ class PageStream:
         )
         self._ends = StreamEnds(site.fs, at, source.name, source.provider.name, blueprint)
         self._begun: list[Walk] = []
+        self._brought: set[str] = set()  # ids of walks that any record came of
         self._positions: dict[str, Position] = {}
         self._blueprint, self._site, self._tasks = blueprint, site, tasks
         self._parents = {parent.resource.name: parent for parent in parents}
@@ -250,6 +251,8 @@ class PageStream:
                 guard.check(fetched.heads)
                 position.meet(fetched.page, anchored=anchored)
                 sifted = sieve.sift(walk, pager, fetched)
+                if fetched.page.records or fetched.page.rejected:
+                    self._brought.add(walk.id)
                 if walk.phase is Phase.DELTA and anchored:  # such a walk goes in the order of time
                     times = fetched.heads.columns.times
                     latest.take(times if sifted.keep is None else compress(times, sifted.keep), fetched.page.served_at)
@@ -372,7 +375,7 @@ class PageStream:
         if self._ended and not self._open:
             ends = [(walk, self._positions[walk.id]) for walk in self._begun]
             run, at = self.directory.name.removeprefix("run="), self._site.clock.now()
-            await self._in_thread(lambda: self._ends.settle(run, at, ends))
+            await self._in_thread(lambda: self._ends.settle(run, at, ends, self._brought))
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._site.executor, function)

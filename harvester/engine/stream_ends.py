@@ -6,9 +6,11 @@ one, and of the deltas since then one for all of them. They are for ``Blueprint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
 from pathlib import PurePath
+
+from msgspec import structs
 
 from harvester.contracts import Fs
 from harvester.engine.position import Position
@@ -47,19 +49,22 @@ class StreamEnds:
                 found.append(manifest)
         return [*found[:1], *found[1:][-1:]] if found and found[0].mode == Phase.FULL else []
 
-    def settle(self, run: str, at: datetime, positions: Iterable[tuple[Walk, Position]]) -> None:
+    def settle(
+        self, run: str, at: datetime, positions: Iterable[tuple[Walk, Position]], brought: Container[str]
+    ) -> None:
         """Stream *run* is over: keep what the next delta needs to know, and nothing else.
 
         Args:
             at: the end, aware UTC.
             positions: of the walks it began with.
+            brought: ids of those that any record came of.
         """
-        walks = [_evidence(walk, position) for walk, position in positions]
+        walks = [_evidence(walk, position, empty=walk.id not in brought) for walk, position in positions]
         is_delta = any(walk.phase == Phase.DELTA for walk in walks)
-        if is_delta:  # where the clock was silent this time, what was known before still holds
-            told = {walk.value for walk in walks if walk.phase == Phase.FULL or walk.anchor is not None}
-            earlier = [walk for manifest in self.settled()[1:] for walk in manifest.walks]
-            walks = [*(walk for walk in walks if walk.value in told), *(w for w in earlier if w.value not in told)]
+        if is_delta:
+            earlier = {walk.value: walk for manifest in self.settled()[1:] for walk in manifest.walks}
+            walks = [_together(earlier.pop(walk.value, None), walk) for walk in walks]
+            walks += earlier.values()
         directory = self._positions / f"run={run}"
         manifest = Manifest(
             run=run,
@@ -84,11 +89,27 @@ class StreamEnds:
             self._fs.remove_tree(each.path / LOG if each.name in kept else each.path)
 
 
-def _evidence(walk: Walk, position: Position) -> WalkEvidence:
+def _together(before: WalkEvidence | None, now: WalkEvidence) -> WalkEvidence:
+    """What two deltas of one scope amount to.
+
+    Where the clock was silent this time, what was known before still holds. So it does where nothing came, which may
+    have been the answer to another request (FAULTS H11), unless the server's clock was set back (T06).
+    """
+    if before is None or now.phase == Phase.FULL:
+        return now
+    if now.anchor is None:
+        return before
+    if now.empty and now.until is None and before.anchor is not None:
+        return structs.replace(before, anchor=min(before.anchor, now.anchor))
+    return now
+
+
+def _evidence(walk: Walk, position: Position, *, empty: bool) -> WalkEvidence:
     return WalkEvidence(
         id=walk.id,
         phase=walk.phase,
         value=walk.value,
+        empty=empty,
         pager=walk.pager,
         requests=position.tally.requests,
         records=position.tally.records,
