@@ -84,14 +84,10 @@ def test_a_signal_in_the_middle_of_the_first_harvest_leaves_what_was_committed(
     sandbox: SandboxProcess, workplace: Workplace
 ) -> None:
     sandbox.set_faults([{"fault": "latency:0.4", "match": {"provider": "spark_reso"}, "times": 100000}])
-    command = ("sync", "spark_reso", "-c", str(sandbox.config), "--every", "1s", "--set", "max_requests_at_risk=1")
-    command = (
-        *command,
-        "--set",
-        'sources.spark_reso.resources=["Property"]',
-        "--set",
-        "sources.spark_reso.page_size=50",
-    )
+    command = [
+        *("sync", "spark_reso", "-c", str(sandbox.config), "--every", "1s", "--set", "max_requests_at_risk=1"),
+        *("--set", 'sources.spark_reso.resources=["Property"]', "--set", "sources.spark_reso.page_size=50"),
+    ]
     process = workplace.start(*command, log="sync.jsonl")
     wait_for(workplace, "committed", 3)
     process.send_signal(signal.SIGTERM)
