@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import PurePath
 
@@ -18,7 +18,7 @@ from harvester.model import Relation, Resource
 from harvester.store.key_table import PARTS, KeyTable
 from harvester.store.keys import fingerprint, identity, parts_of
 from harvester.store.layout import ShardKind, data_kind
-from harvester.store.set_lines import read_set_line, stamps_text
+from harvester.store.set_lines import read_set_line
 from harvester.store.shards import ShardEntry, read_lines
 
 _AT_A_TIME = 1000  # lines
@@ -87,14 +87,17 @@ def load_sets(
         for place, entry in enumerate(shards):
             if data_kind(entry.path) != ShardKind.SETS:
                 continue
-            # Of one run the line that was written last counts.
-            for row, line in enumerate(read_lines(fs, directory / entry.path)):
-                if wanted is not None and line[: line.find(_BEHIND_PARENT)] not in wanted:
-                    continue
-                found = read_set_line(line)
-                name = identity(tuple(found.parent[member] for member in relation.parent_key))
-                text = f"{place:010d}{row:010d}".ljust(_TIME) + (stamps_text(found.stamps) or _UNKNOWN)
-                table.put([fingerprint(name)], [name], [text], rank=number)
+            lines = enumerate(read_lines(fs, directory / entry.path))
+            chosen = ((row, line) for row, line in lines if wanted is None or _beginning(line) in wanted)
+            while batch := list(islice(chosen, _AT_A_TIME)):
+                found = [read_set_line(line) for _, line in batch]
+                names = [identity(tuple(each.parent[member] for member in relation.parent_key)) for each in found]
+                # Of one run the line that was written last counts.
+                times = [
+                    f"{place:010d}{row:010d}".ljust(_TIME) + _written(each.stamps)
+                    for (row, _), each in zip(batch, found, strict=True)
+                ]
+                table.put(list(map(fingerprint, names)), names, times, rank=number)
 
 
 def _beginnings(relation: Relation, parents: KeyTable) -> frozenset[bytes] | None:
@@ -120,12 +123,17 @@ def changed(parents: KeyTable, held: KeyTable) -> Iterator[Parent]:
             if not name:  # a tombstone
                 continue
             stamps = text[_TIME:]
-            if not stamps or mark not in known or known[mark][1][_TIME:] != _comparable(stamps):
+            if not stamps or mark not in known or known[mark][1][_TIME:] != stamps:
                 yield Parent(parts_of(name), stamps or None)
 
 
-def _comparable(stamps: bytes) -> bytes:
-    return (stamps_text(msgspec.json.decode(stamps, type=dict[str, Raw])) or _UNKNOWN).encode()
+def _beginning(line: bytes) -> bytes:
+    return line[: line.find(_BEHIND_PARENT)]
+
+
+def _written(stamps: Mapping[str, Raw] | None) -> str:
+    """*stamps* of a line as they were written."""
+    return _UNKNOWN if stamps is None else msgspec.json.encode(stamps).decode()
 
 
 def _stamps_of(relation: Relation, reader: MemberReader, record: bytes) -> str:

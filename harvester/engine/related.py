@@ -157,7 +157,7 @@ class Related:
         load_parents(fs, runs, self._relation, parents)
         mine = [entry for commits in earlier.values() for commit in commits for entry in commit.add]
         held_in = [(path, manifest.shards) for path, manifest in grounds if fs.exists(path)]
-        load_sets(fs, [*held_in, (self._directory, mine)], self._relation, held)
+        load_sets(fs, [*held_in, (self._directory, mine)], self._relation, held, parents)
         letter = _LETTERS[self.mode]
         walk = self._like()
         return SetWork(

@@ -67,13 +67,6 @@ def whole_key(names: Sequence[str], owner: str, parent: str, member: Sequence[st
     return tuple(parent if name == owner else next(own, "") for name in names)
 
 
-def stamps_text(stamps: Mapping[str, Raw] | None) -> str | None:
-    """*stamps* as text that is equal for equal stamps; None: there are none."""
-    if stamps is None:
-        return None
-    return "{" + ",".join(f"{name!r}:{bytes(value).decode()}" for name, value in sorted(stamps.items())) + "}"
-
-
 class _Written(Struct, frozen=True, kw_only=True):
     parent: dict[str, str]
     resource: str
