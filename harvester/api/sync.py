@@ -16,7 +16,9 @@ from msgspec import Struct, structs
 from harvester.api.assembly import Chosen, assemble, choose
 from harvester.api.discovery import discover
 from harvester.api.harvest import exit_status, source_failed
+from harvester.api.listen import Listener
 from harvester.api.ports import Ports
+from harvester.api.probe import settle
 from harvester.api.rounds import Home, Keeping, Party
 from harvester.api.turns import Turns, keeper_file
 from harvester.config.check import check_address, check_config, check_source_names
@@ -27,7 +29,7 @@ from harvester.engine.run_memory import RunMemory
 from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
-from harvester.errors import ArgumentError, HarvesterError, Locked, MendError
+from harvester.errors import ArgumentError, ConfigError, HarvesterError, Locked, MendError
 from harvester.events import Event, Listening, RunFinished, RunStarted, Warned
 from harvester.planning.closing import read_instant
 from harvester.planning.rhythm import Rhythm, next_try_in, parse_time, parties_of
@@ -180,17 +182,19 @@ class _Process:
     def __init__(
         self, config: Config, ports: Ports, publish: Sink, pulse: Pulse, stop: anyio.Event, rounds: int | None
     ) -> None:
-        self._config, self._ports, self._publish, self._pulse, self._stop = config, ports, publish, pulse, stop
+        self._config, self._ports, self._pulse, self._stop = config, ports, pulse, stop
+        self._told = publish
         self._out = PurePath(config.out)
         self._parties: list[Party] = []
         self._unopened: dict[str, HarvesterError] = {}
+        self._listener: Listener | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-store")
         site = Site(
             out=self._out,
             fs=ports.fs,
             clock=ports.clock,
             rng=ports.rng,
-            sink=publish,
+            sink=self._publish,
             executor=self._executor,
             compression=Compression(config.compression),
             shard_bytes=config.shard_bytes,
@@ -207,7 +211,7 @@ class _Process:
             ports=ports,
             site=site,
             turns=Turns(ports.fs, self._out, ports.clock, stop, self._waits),
-            sink=publish,
+            sink=self._publish,
             stop=stop,
             rounds=rounds,
             recall=self._recall,
@@ -266,13 +270,39 @@ class _Process:
         """Open *chosen* and make the rounds of all their parties."""
         async with AsyncExitStack() as opened:
             ready = await opened.enter_async_context(assemble(config, chosen, ports=self._ports, sink=self._publish))
-            async with anyio.create_task_group() as tasks:
-                for each, source in zip(chosen, ready, strict=True):
-                    # A thread of its own: a listing of millions of keys must not keep others from writing.
-                    executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"harvester-{source.name}")
-                    opened.callback(executor.shutdown)
-                    home = Home(chosen=each, source=source, executor=executor, rhythm=rhythm_of(config, source.name))
-                    tasks.start_soon(self._keep_source, home, replace(self._keeping, config=config))
+            async with anyio.create_task_group() as beside:
+                if config.listen is not None and any(each.setup.provider.push is not None for each in chosen):
+                    beside.start_soon(self._listen, config, chosen, ready)
+                async with anyio.create_task_group() as tasks:
+                    for each, source in zip(chosen, ready, strict=True):
+                        # A thread of its own: a listing of millions of keys must not keep others from writing.
+                        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"harvester-{source.name}")
+                        opened.callback(executor.shutdown)
+                        home = Home(
+                            chosen=each, source=source, executor=executor, rhythm=rhythm_of(config, source.name)
+                        )
+                        tasks.start_soon(self._keep_source, home, replace(self._keeping, config=config))
+                if not self._stop.is_set():  # else it ends in good order by itself
+                    beside.cancel_scope.cancel()
+
+    async def _listen(self, config: Config, chosen: Sequence[Chosen], ready: Sequence[Source]) -> None:
+        """Take what is posted, as long as anything else is done. A failure is told and tried again."""
+        ports, failures = self._ports, 0
+        settled = await settle(config, chosen, ready, ports=ports, sink=self._publish, stop=self._stop)
+        while not self._stop.is_set():
+            listener = Listener(config, chosen, settled, self._keeping.site, self._keeping.turns, ports)
+            self._listener, failures = listener, failures + 1
+            self._pulse.pushes = listener.health
+            try:
+                await listener.run(config.listen)
+            except ConfigError:
+                raise  # the address is taken
+            except HarvesterError as error:
+                wait = next_try_in(Rhythm(every=config.every), failures)
+                message = f"nothing that is posted is taken now: {error} It is tried again in {wait:.0f} s."
+                for name in listener.names:
+                    self._publish(Warned(at=ports.clock.now(), source=name, message=message))
+                await unless_stopped(self._stop, lambda wait=wait: ports.clock.sleep(wait))  # type: ignore[misc]
 
     async def _keep_source(self, home: Home, keeping: Keeping) -> None:
         source = home.source
@@ -303,6 +333,11 @@ class _Process:
         end_current(fs, self._out, source.name)
 
     # -------------------------------------------------------------- what is told
+
+    def _publish(self, event: Event) -> None:
+        if self._listener is not None:
+            self._listener.watch(event)
+        self._told(event)
 
     def _waits(self, name: str) -> None:
         message = f"another process works on it in {self._out}; its next round begins when that has ended"

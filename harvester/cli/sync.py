@@ -27,6 +27,7 @@ async def sync(
     sweep_every: str | None = None,
     sweep_at: str | None = None,
     health: str | None = None,
+    listen: str | None = None,
     for_: Annotated[str | None, Parameter(name="--for")] = None,
     rounds: int | None = None,
     out: str | None = None,
@@ -77,6 +78,8 @@ async def sync(
     health
         tell at this address whether all is current: 8080 or 127.0.0.1:8080. GET /health is 200 while the last success
         of every resource is at most three intervals old, else 503; /metrics is for Prometheus; /live is 200 always.
+    listen
+        take at this address what providers post, as harvester listen does: 127.0.0.1:8081.
     for_
         stop, in good order, after so long: 90s, 30m, 2h.
     rounds
@@ -98,6 +101,7 @@ async def sync(
         "sweep_every": sweep_every,
         "sweep_at": sweep_at,
         "health": health,
+        "listen": listen,
         "deadline": for_,
         "out": out,
         "max_wait": max_wait,

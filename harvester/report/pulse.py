@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from harvester.contracts import Clock
 from harvester.events import (
     Event,
     PageFetched,
+    Pushed,
     Requested,
     ResourceFinished,
     ResourceStarted,
@@ -76,6 +77,7 @@ class Health(Struct, frozen=True, kw_only=True):
     at: datetime
     started: datetime
     sources: tuple[SourceHealth, ...]
+    push: tuple[Struct, ...] = ()  # how what is posted stands, by source; (): nobody listens
 
     @property
     def current(self) -> bool:
@@ -122,6 +124,7 @@ class Pulse:
         self._clock, self._instant = clock, instant
         self._started = clock.now()
         self._sources: dict[str, _Source] = {}
+        self.pushes: Callable[[], Sequence[Struct]] = tuple  # how what is posted stands
 
     def expect(self, source: str, every: float, resources: Iterable[str] = ()) -> None:
         """*source* is to be kept current. Call it again when its resources are known."""
@@ -167,6 +170,9 @@ class Pulse:
             case ResourceFinished():
                 if resource := self._resource(event.source, event.resource):
                     resource.requests += event.requests
+            case Pushed():
+                if resource := self._resource(event.source, event.resource):
+                    resource.changes += event.records + event.gone
             case RoundFinished():
                 for result in event.results:
                     if resource := self._resource(event.source, result.resource):
@@ -208,6 +214,7 @@ class Pulse:
             at=self._clock.now(),
             started=self._started,
             sources=sources,
+            push=tuple(self.pushes()),
         )
 
     def _source_health(self, name: str, source: _Source) -> SourceHealth:

@@ -9,11 +9,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from harvester.events import Event, Listening, Probed, RoundFinished, SourceFailed, Warned
+from harvester.events import Event, Listening, Probed, Pushed, RoundFinished, SourceFailed, Warned
 from harvester.report import units
 from harvester.report.printable import printable
 from harvester.report.progress import SPARE_LINES
 from harvester.report.pulse import COMPLETE, Health, ResourceHealth, SourceHealth
+from harvester.report.pushes import told_of
 from harvester.report.render import safe, table_of, verdict
 
 _REFRESHES_PER_SECOND = 1
@@ -55,8 +56,8 @@ def lines_of(event: Event) -> list[Text]:
     match event:
         case RoundFinished():
             return [line for line in _rounds(event) if line is not None]
-        case Listening():
-            return [_timed(event.at, safe(f"{event.purpose} is told at {event.url}"))]
+        case Listening() | Pushed():
+            return told_of(event)
         case SourceFailed():
             return [_timed(event.at, safe(f"{event.source} failed: {event.reason}", "red"))]
         case Warned():

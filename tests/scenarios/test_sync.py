@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.scenarios import listening
 from tests.scenarios.conftest import PATIENCE, SandboxProcess, Workplace
 
 FAST = ("--time-scale", "360", "--records", "120")
@@ -174,6 +175,26 @@ def test_a_killed_one_is_followed_by_one_that_goes_on(sandbox: SandboxProcess, w
     assert swept.returncode == 0, swept.stderr
     viewed = workplace.run("view", "Property", "--source", "centris")
     assert sorted(viewed.stdout.encode().splitlines()) == sorted(sandbox.truth("centris", "Property"))
+
+
+@pytest.mark.parametrize("sandbox", [FAST], indirect=True)
+def test_what_is_posted_is_there_long_before_the_next_round(sandbox: SandboxProcess, workplace: Workplace) -> None:
+    command = ("sync", "centris", "-c", str(sandbox.config), "--every", "1h", "--listen", "127.0.0.1:0")
+    pace = ("--set=push_seconds=0.2", "--set=push_confirm=0.5", 'sources.centris.resources=["Property"]')
+    process = workplace.start(*command, *pace[:2], "--set", pace[2], log="sync.jsonl")
+    try:
+        wait_for(workplace, "round_finished")
+        url = str(wait_for(workplace, "listening", purpose="push")["url"])
+        keys = listening.mutate(sandbox, 30)
+        assert set(listening.post_all(url, [listening.notice(sandbox, key) for key in keys])) == {202}
+        listening.until(lambda: listening.view(workplace) == listening.truth(sandbox))
+        assert len([event for event in events(workplace) if event["event"] == "round_finished"]) == 1
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert ended(process)[0] == 143
+    again = workplace.run(*command[:4], "--set", pace[2], "--every", "1s", "--rounds", "2")
+    assert again.returncode == 0, again.stderr
+    assert listening.view(workplace) == listening.truth(sandbox)
 
 
 def test_what_cannot_work_is_refused_before_anything_begins(tmp_path: Path) -> None:
