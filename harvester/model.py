@@ -65,6 +65,9 @@ class Resource(Struct, frozen=True, kw_only=True):
     default: bool = True  # harvested when the configuration names no resources
     private: bool = False  # holds credentials or personal data: masked or only on request
     relation: Relation | None = None  # its records are sets of another resource's; None: they stand for themselves
+    languages: tuple[str, ...] = ()  # of its values; (): nobody says
+    by_language: bool = False  # it is walked once for each of *languages*, and a key is one record in each
+    translated: bool = False  # its records hold their texts in other languages, too
 
     @property
     def needs(self) -> str | None:

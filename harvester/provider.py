@@ -120,6 +120,7 @@ class Provider:
     open_resources: bool = False  # names outside *resources* may be configured (OData)
     describe: Callable[[str], Resource] = by_convention  # members of a resource outside *resources*
     push: Push | None = None  # None: it posts nothing
+    language: str = ""  # of values, where no other is asked for; "": nobody says
     shape: tuple[str, ...] = ()  # how records are changed before they are written; () for not at all
     options: frozenset[str] = field(default_factory=frozenset)  # source keys that only some providers take
     timeout: float = 60.0  # read timeout, seconds

@@ -181,6 +181,7 @@ def _table(
         walk = "chain" if "chain" in provider.pagers else None
     expand = table.expand
     # Asked of a resource without translations, the service refuses the whole request (Centris contract, section 8).
-    if expand is None and section.translations and "Translations" not in {each.name for each in declared.navigation}:
+    told = {each.name for each in declared.navigation}
+    if expand is None and section.expands_translations and "Translations" not in told:
         expand = section.expand or ""
     return structs.replace(table, key=key, modified=modified, walk=walk, expand=expand)

@@ -224,9 +224,13 @@ def _resource(
 ) -> _Drafted:
     provider, resource = setup.provider, item.resource
     values = None if resource.per_value is None else _earlier_values(last)
+    if resource.by_language:
+        values = list(resource.languages)
     walk = full_walks(provider, item, [""] if resource.per_value else None, ports.clock.now())[0]
     number = len(values) if values is not None else 1 if resource.per_value is None else None
     records, evidence = counts.get((setup.name, resource.name)), "the provider's count"
+    if records is not None and resource.by_language:
+        records *= len(resource.languages)
     if records is None:
         records, evidence = (last.records, f"run {last.run}") if last is not None else (None, "")
     stages = stages_of(provider, walk, records, number, last)

@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from harvester.api.relations import put_relation, related_to
-from harvester.config.check import check_options, check_resource, check_walks
+from harvester.config.check import check_languages, check_options, check_resource, check_walks
 from harvester.config.schema import ResourceConfig, SourceConfig
 from harvester.engine.reconcile import Reconcile
 from harvester.engine.source import Blueprint, Changes, Cutting
@@ -34,6 +34,7 @@ def wanted_of(name: str, section: SourceConfig, provider: Provider, only: Sequen
         ConfigError: an unknown resource, option or walk; the path and the nearest known name are in the message.
     """
     check_options(name, section, provider.options)
+    check_languages(name, section)
     check_walks(name, section, provider.pagers)
     known = {resource.name: resource for resource in provider.resources}
     configured = section.wanted or tuple(
@@ -157,6 +158,7 @@ def fingerprint(provider: Provider, base_url: str, wanted: Wanted, parent: str =
         provider.headers,  # the API version among them
         parent,
         *provider.shape,
+        *([resource.languages] if resource.by_language else []),
         *([resource.relation] if resource.relation is not None else []),
     )
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
@@ -181,6 +183,14 @@ def _wanted(
     if changes:
         resource = msgspec.structs.replace(resource, **changes)
     headers = (("Accept-Language", section.language),) if section.language is not None else ()
+    own = section.language or provider.language
+    expand = each.expand if each.expand is not None else _expand(section)
+    changes = {
+        "languages": section.by_language or ((own,) if own else ()),
+        "by_language": bool(section.by_language),
+        "translated": section.expands_translations and "Translations" in (expand or ""),
+    }
+    resource = msgspec.structs.replace(resource, **changes)
     if relation is not None:  # what narrows its parents narrows it
         resource = put_relation(resource, relation, each, name)
         return Wanted(
@@ -194,7 +204,7 @@ def _wanted(
         resource=resource,
         select=each.select or section.select,
         filter=each.filter if each.filter is not None else section.filter,
-        expand=each.expand if each.expand is not None else _expand(section),
+        expand=expand,
         page_size=each.page_size or section.page_size,
         pager=each.walk or section.walk,
         horizon=section.lead_horizon,
@@ -219,7 +229,7 @@ def _check_reach(name: str, section: SourceConfig, provider: Provider, wanted: W
 
 def _expand(section: SourceConfig) -> str | None:
     """``translations = true`` is the expansion that brings every language inside the record (Centris, section 8)."""
-    if not section.translations:
+    if not section.expands_translations:
         return section.expand
     return f"{section.expand},Translations" if section.expand else "Translations"
 

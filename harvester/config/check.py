@@ -14,9 +14,10 @@ from harvester.errors import ArgumentError, ConfigError
 
 # Both become directory names and parts of URLs (FAULTS M03); a dot in a source name would split a --set path.
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _RESOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}){0,4}")
 
-OPTION_KEYS = ("translations", "language", "lead_horizon", "api_version", "link_lifetime", "masked")
+OPTION_KEYS = ("translations", "language", "languages", "lead_horizon", "api_version", "link_lifetime", "masked")
 """Source keys that only some providers take; ``Provider.options`` names the ones a provider does."""
 
 
@@ -113,6 +114,20 @@ def check_options(source: str, section: SourceConfig, granted: Collection[str]) 
     for key in OPTION_KEYS:
         if key not in granted and getattr(section, key) is not None:
             raise ConfigError("this provider has no such option", path=f"sources.{source}.{key}")
+
+
+def check_languages(source: str, section: SourceConfig) -> None:
+    """Raises ConfigError for two ways to ask for languages, of which exactly one may be used (Centris, section 8)."""
+    path = f"sources.{source}"
+    if section.language is not None and section.translations not in (None, False, "none"):
+        raise ConfigError(
+            "language and translations are two ways to the same; keep one of them", path=f"{path}.language"
+        )
+    if section.languages is not None and section.translations != "accept-language":
+        raise ConfigError('needs translations = "accept-language"', path=f"{path}.languages")
+    for place, tag in enumerate(section.languages or ()):
+        if not _LANGUAGE.fullmatch(tag) or tag in (section.languages or ())[:place]:
+            raise ConfigError(f"{tag!a} is no language, or there twice; write for example fr", path=f"{path}.languages")
 
 
 def is_resource_name(name: str) -> bool:

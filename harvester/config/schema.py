@@ -24,6 +24,7 @@ Bytes = Annotated[int, Meta(ge=1, extra={"unit": "bytes"})]
 Share = Annotated[float, Meta(ge=0, lt=1)]
 PageSize = Annotated[int, Meta(ge=1)]
 ALL = "all"  # in the place of a list of resources: every one there is
+LANGUAGES = ("en", "fr")  # of Centris (contract, section 8)
 Requests = Annotated[int, Meta(ge=1)]
 
 
@@ -130,8 +131,10 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     select: tuple[str, ...] = ()
     expand: str | None = None
     walk: str | None = None
-    translations: bool | None = None  # Centris: fetch every language inside the record
+    # Centris: ``expand`` brings every language inside the record, ``accept-language`` reads everything once a language.
+    translations: Literal["expand", "accept-language", "none"] | bool | None = None  # True: expand
     language: str | None = None  # Accept-Language, e.g. ``fr``
+    languages: tuple[str, ...] | None = None  # to be read one after another; None: ``en`` and ``fr``
     masked: Literal["null", "stars"] | None = None  # Spark: what becomes of values that a role may not see; None: null
     lead_horizon: Seconds | None = None  # IDX Broker: how far back leads are read
     budget: BudgetConfig = BudgetConfig()
@@ -144,6 +147,15 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     every: Seconds | None = None  # as below, for this source
     sweep_every: Seconds | None = None
     sweep_at: str | None = None
+
+    @property
+    def expands_translations(self) -> bool:
+        return self.translations in (True, "expand")
+
+    @property
+    def by_language(self) -> tuple[str, ...]:
+        """The languages that everything is read in, one after another; () for once in all."""
+        return (self.languages or LANGUAGES) if self.translations == "accept-language" else ()
 
     @property
     def sharers(self) -> Mapping[str, SourceConfig]:

@@ -45,6 +45,8 @@ def conform(value: Any, kind: inspect.Type, path: str) -> Any:
     Raises:
         ConfigError: an unknown key, or text that cannot be read; the path is the key's.
     """
+    if isinstance(value, Text) and _is_word_or_bool(kind):
+        return {"true": True, "false": False}.get(value.lower(), str(value))
     kind, unit = _plain(kind)
     if isinstance(value, Text):
         value = _read(value, kind, unit, path)
@@ -66,6 +68,12 @@ def conform(value: Any, kind: inspect.Type, path: str) -> Any:
     if unit in _QUANTITIES and isinstance(value, str):
         return quantity(value, unit, path)
     return value
+
+
+def _is_word_or_bool(kind: inspect.Type) -> bool:
+    """Whether *kind* takes a word of a list as well as true or false."""
+    kinds = {type(part) for part in kind.types} if isinstance(kind, inspect.UnionType) else set()
+    return {inspect.BoolType, inspect.LiteralType} <= kinds
 
 
 def _is_named(kind: inspect.Type) -> bool:

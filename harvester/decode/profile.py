@@ -24,7 +24,7 @@ MAX_STRANGE_TOLD = 20
 MAX_SHOWN = 80  # characters of a value
 MAX_NESTED = 3  # records expanded in records
 MASK = b'"********"'  # not visible to this credential (Spark contract, section 9)
-RESERVED = frozenset({"_masked", "_key"})  # members that harvester itself stamps on records
+RESERVED = frozenset({"_masked", "_key", "_locale"})  # members that harvester itself stamps on records
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _items = msgspec.json.Decoder(list[Raw]).decode

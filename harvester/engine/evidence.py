@@ -181,6 +181,8 @@ class Evidence:
             keys=self._digest.key_set() if self.resource.key else None,
             key=self.resource.key,
             modified=self.resource.modified,
+            languages=self.resource.languages,
+            translated=self.resource.translated,
             quarantined=self._crew.total("quarantined"),
             tombstones=sum(entry.rows for entry in shards if data_kind(entry.path) == ShardKind.DELETED),
             sets=sum(entry.rows for entry in shards if data_kind(entry.path) == ShardKind.SETS),

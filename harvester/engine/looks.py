@@ -35,6 +35,8 @@ def ways_to_look(source: Source, blueprint: Blueprint, now: datetime) -> tuple[t
     resource, fetchers = blueprint.resource, source.provider.fetchers
     if len(resource.key) != 1 or resource.per_value is not None:
         return (), "its records are not told apart by one key"
+    if resource.by_language:
+        return (), "its records are read once in each language"
     if resource.relation is not None:
         return (), "its records are read as sets of other ones"
     full = blueprint.walks(None, now)[0]

@@ -85,7 +85,7 @@ def _is_selected(name: str, select: Sequence[str]) -> bool:
 
 
 def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None, now: datetime) -> tuple[Walk, ...]:
-    """The walks that read a whole resource: one, or one per value of its parent.
+    """The walks that read a whole resource: one, or one per value of its parent, or per language.
 
     Args:
         values: the parent's values in the order they were found; None for a resource without a parent.
@@ -102,7 +102,10 @@ def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None,
     if pager in provider.cuts:
         parts = "windows of the modification time" if provider.cuts[pager].by_time else "ranges of the key"
         reason += f" Cut into {parts}, as many side by side as the quota can feed."
+    resource = wanted.resource
     scopes: Sequence[str | None] = values if values is not None else (None,)
+    if resource.by_language:
+        scopes = resource.languages
     return tuple(
         Walk(
             id=f"w{index:02d}",
@@ -117,7 +120,7 @@ def full_walks(provider: Provider, wanted: Wanted, values: Sequence[str] | None,
             select=wanted.select,
             filter=wanted.filter,
             expand=wanted.expand,
-            headers=wanted.headers,
+            headers=(*wanted.headers, ("Accept-Language", value)) if resource.by_language and value else wanted.headers,
             reason=reason,
         )
         for index, value in enumerate(scopes)

@@ -75,6 +75,7 @@ PROVIDER = Provider(
     budget=Budget(windows=(Window(requests=20, seconds=60),), in_flight=4),  # section 6; the day's limit is told
     headers=(("Accept", "application/json"),),
     push=Push(read=read_notices, guard=guard),  # section 9
-    options=frozenset({"translations", "language"}),
+    language="en",  # section 8
+    options=frozenset({"translations", "language", "languages"}),
     source="Centris Data Distribution documentation, contract sections 1 to 9",
 )

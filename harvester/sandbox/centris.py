@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl, quote
 
 import msgspec
 
-from harvester.sandbox.centris_languages import Presenter, check_expand
+from harvester.sandbox.centris_languages import NAVIGATION, Presenter, check_expand
 from harvester.sandbox.centris_metadata import FORBIDDEN, as_json, as_xml, model
 from harvester.sandbox.centris_records import KEYS, MODIFIED, CentrisData
 from harvester.sandbox.holders import number_of, numbered, several
@@ -19,7 +20,7 @@ from harvester.sandbox.odata import Order, parse_orderby, parse_select, whole_nu
 from harvester.sandbox.odata_expand import parse_expand
 from harvester.sandbox.odata_filter import QueryError, parse_filter
 from harvester.sandbox.quota import Decision, Limit, Quota, period_text
-from harvester.sandbox.records import Row, array
+from harvester.sandbox.records import Row, array, splice
 from harvester.sandbox.settings import Settings
 from harvester.sandbox.shelves import Shelf
 from harvester.sandbox.simulator import Answer, Ask
@@ -45,6 +46,7 @@ class CentrisOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     per_day: Annotated[int, msgspec.Meta(ge=1)] = 5_000
     window: Literal["sliding", "fixed", "clock", "first"] = "first"
     counts_refused: bool = True
+    truth: Literal["en", "fr", "both", "expand"] = "en"  # the languages a replica holds; both: each record twice
 
 
 class _Refusal(Exception):
@@ -126,7 +128,18 @@ class CentrisSimulator:
         return tuple(KEYS)
 
     def truth(self, resource: str) -> Iterator[bytes]:
-        return (row.body for row in self._data.collection(resource).table)
+        rows, told = self._data.collection(resource).table, self._options.truth
+        if told == "en":
+            return (row.body for row in rows)
+        expands = parse_expand("Translations") if told == "expand" and "Translations" in NAVIGATION[resource] else ()
+        write = partial(self._presenter.write, resource, select=(), expands=expands)
+        if told == "both":
+            return (
+                splice(write(row, french=locale == b'"fr"'), "_locale", locale)
+                for locale in (b'"en"', b'"fr"')
+                for row in rows
+            )
+        return (write(row, french=told == "fr") for row in rows)
 
     def shelves(self, resource: str) -> Sequence[Shelf]:
         return [Shelf(table=self._data.collection(resource).table, key=(KEYS[resource],), modified=MODIFIED)]

@@ -128,6 +128,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     keys: KeySet | None  # None: the records have no identity members
     key: tuple[str, ...] = ()  # these members; () also: an earlier release did not say
     modified: str | None = None  # the member with the modification time; None: there is none, or it was not said
+    languages: tuple[str, ...] = ()  # of the records' own values, several: one walk each; (): nobody says
+    translated: bool = False  # records hold their texts in other languages, too
     quarantined: int = 0  # lines of all ``quarantine`` shards
     tombstones: int = 0  # lines of all ``deleted`` shards, those of records that moved among them (``sweep.moved``)
     sets: int = 0  # lines of all ``sets`` shards

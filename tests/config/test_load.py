@@ -262,6 +262,7 @@ def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
             parse_config(EXAMPLE, environment={f"HARVESTER_{name.upper()}": sample.get(name, "7")})
     special = {
         "translations": "true",
+        "masked": "stars",
         "timeout": "9",
         "link_lifetime": "5m",
         "every": "1h30m",
@@ -294,3 +295,11 @@ def test_an_override_may_be_quoted_as_in_the_file(given: str, read: str) -> None
 def test_what_the_environment_says_is_taken_as_it_is() -> None:
     config = parse_config("[sources.ims]", environment={"HARVESTER_SOURCES__IMS__FILTER": '"x"'})
     assert config.sources["ims"].filter == '"x"'
+
+
+@pytest.mark.parametrize(
+    ("text", "read"), [("true", True), ("False", False), ("expand", "expand"), ("accept-language", "accept-language")]
+)
+def test_translations_are_a_word_or_true_or_false(text: str, read: object) -> None:
+    config = parse_config("[sources.centris]", overrides=[f"sources.centris.translations={text}"])
+    assert config.sources["centris"].translations == read
