@@ -185,9 +185,10 @@ def _wanted(
     headers = (("Accept-Language", section.language),) if section.language is not None else ()
     own = section.language or provider.language
     expand = each.expand if each.expand is not None else _expand(section)
+    several = section.by_language if relation is None else ()  # a set is read once, in the provider's language
     changes = {
-        "languages": section.by_language or ((own,) if own else ()),
-        "by_language": bool(section.by_language),
+        "languages": several or ((own,) if own else ()),
+        "by_language": bool(several),
         "translated": section.expands_translations and "Translations" in (expand or ""),
     }
     resource = msgspec.structs.replace(resource, **changes)
