@@ -49,6 +49,7 @@ class Cut:
 
     by_time: bool  # into windows of the modification time; False: into ranges of the first identity member
     last: Callable[[Walk], PageRequest] | None = None  # asks for the record that comes last; None: there is no way
+    at_once: bool = False  # only before they begin: a link goes on in the very walk that it was told for
 
 
 SETS = "sets"

@@ -11,6 +11,7 @@ import msgspec
 from harvester.api.relations import put_relation, related_to
 from harvester.config.check import check_languages, check_options, check_resource, check_walks
 from harvester.config.schema import ResourceConfig, SourceConfig
+from harvester.engine.balance import LEAST_PAGES
 from harvester.engine.reconcile import Reconcile
 from harvester.engine.source import Blueprint, Changes, Cutting
 from harvester.errors import ConfigError
@@ -21,8 +22,13 @@ from harvester.planning.delta import delta_walks, essential
 from harvester.planning.lanes import useful_lanes
 from harvester.planning.plan import Wanted, full_walks, with_parents
 from harvester.planning.reconcile import listing_walks, moved_walks, purges, repair_walks, ways_of_repair
+from harvester.planning.sounding import soundings
 from harvester.provider import Provider
 from harvester.store import layout
+
+# Pages of a part that is a chain of its own: it ends with a page that is not full, and one more where only that shows
+# the end. So its parts take a tenth more requests at most.
+_LEAST_OF_A_CHAIN = 15.0
 
 
 def wanted_of(name: str, section: SourceConfig, provider: Provider, only: Sequence[str] = ()) -> tuple[Wanted, ...]:
@@ -124,6 +130,9 @@ def cuttings_of(provider: Provider, wanted: Wanted, budget: Budget) -> dict[str,
                 places=partial(places, provider),
                 place=partial(place, provider),
                 rows_left=partial(rows_left, provider),
+                sound=partial(soundings, style=provider.timestamps) if cut.at_once else None,
+                least_pages=_LEAST_OF_A_CHAIN if cut.at_once else LEAST_PAGES,
+                running=not cut.at_once,
             )
     return found
 

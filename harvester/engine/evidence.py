@@ -9,7 +9,8 @@ from functools import partial
 from harvester.contracts import LinkedPager, Transport
 from harvester.engine.ask import count
 from harvester.engine.crew import Crew
-from harvester.engine.parts import root_of
+from harvester.engine.parts import root_of, whole
+from harvester.engine.position import Position
 from harvester.engine.proven import Proven
 from harvester.engine.site import Site
 from harvester.engine.source import Blueprint, Source
@@ -53,6 +54,7 @@ class Evidence:
         self._gaps: tuple[Gap, ...] = ()
         self._sweep: SweepEvidence | None = None
         self.mode = Phase.FULL
+        self._closed: set[str] = set()  # parts that a count has shown to have ended
         self.as_new_as = ""  # newest run of the parent resource that its sets are as new as
 
     async def shortfall(self, walks: Sequence[Walk], shop: Workshop) -> tuple[str, bool]:
@@ -80,7 +82,7 @@ class Evidence:
 
     def _smaller(self, walks: Sequence[Walk], taken: int) -> str:
         """Why a count that is smaller than what came is not believed, "" when it need not be (FAULTS P13, P06)."""
-        before = _total([self._crew.positions[walk.id].expected for walk in walks])
+        before = self._expected(walks)
         known = [number for number in (before, self.count_after) if number is not None]
         if not known or max(known) >= taken or not self._is_open(walks):
             return ""
@@ -90,10 +92,12 @@ class Evidence:
     async def claim(self, walks: Sequence[Walk], shop: Workshop) -> bool:
         """Ask the provider's count again: ``claimed`` is the lesser of the first and this one. True: asked to stop."""
         self.count_after = None
+        if await self._recount_parts(walks, shop):
+            return True
         if self.mode is Phase.SWEEP:  # nothing was read before that could have told it
             before, question = None, shop.count
         else:
-            before = _total([self._crew.positions[walk.id].expected for walk in walks])
+            before = self._expected(walks)
             question = shop.count if before is not None else self._doubt(walks)
         if question is not None:
             asked: list[int | None] = []
@@ -113,9 +117,17 @@ class Evidence:
         self.claimed = min((number for number in (before, self.count_after) if number is not None), default=0)
         return False
 
+    def _positions(self, walks: Sequence[Walk]) -> list[Position]:
+        """Where the parts of *walks* stand; a walk that was not cut is its only part."""
+        return [self._crew.positions[part.id] for walk in walks for part in self._crew.family(walk.id)]
+
+    def _expected(self, walks: Sequence[Walk]) -> int | None:
+        """Records that the provider told of before they were read; None: it did not tell of all of them."""
+        return _total([position.expected for position in self._positions(walks)])
+
     def _doubt(self, walks: Sequence[Walk]) -> Callable[[Walk], PageRequest] | None:
         """What to ask because a walk ended behind a page that nothing shows to be the last; None: nothing."""
-        positions = [self._crew.positions[walk.id] for walk in walks]
+        positions = self._positions(walks)
         if all(position.proven or position.tally.ending == Ending.SHOWN for position in positions):
             return None
         filtered = any(walk.filter is not None for walk in walks)
@@ -124,14 +136,37 @@ class Evidence:
         linked = {walk.id: pager for walk in walks if walk.counted and (pager := self._linked(walk)) is not None}
         if len(linked) < len(walks) or not self._is_open(walks):
             return None
-        return lambda walk: linked[walk.id].how_many(walk)
+        # Of what was cut, the parts tell where they end, and the whole is what is counted.
+        return lambda walk: linked[walk.id].how_many(walk if len(self._crew.family(walk.id)) == 1 else whole(walk))
 
     def _is_open(self, walks: Sequence[Walk]) -> bool:
         """Whether one of *walks* ended where nothing led on, on a page like any other."""
         return any(
-            self._crew.positions[walk.id].tally.ending == Ending.OPEN and self._linked(walk) is not None
+            self._crew.positions[part.id].tally.ending == Ending.OPEN
+            and part.id not in self._closed
+            and self._linked(walk) is not None
             for walk in walks
+            for part in self._crew.family(walk.id)
         )
+
+    async def _recount_parts(self, walks: Sequence[Walk], shop: Workshop) -> bool:
+        """Count the windows again whose last pages show no end. True: asked to stop.
+
+        Rows leave a window by changing, so its last page may be as long as any, and its first count too large. One
+        that holds no more records now than were taken from it has ended.
+        """
+        parts = [part for walk in walks if len(family := self._crew.family(walk.id)) > 1 for part in family]
+        for part in parts:
+            pager, tally = self._linked(part), self._crew.positions[part.id].tally
+            if pager is None or tally.ending != Ending.OPEN or part.id in self._closed or not part.counted:
+                continue
+            ask = partial(count, self._source, self._transport, part, pager.how_many(part))
+            number, stopped = await unless_stopped(shop.stop, ask)
+            if stopped:
+                return True
+            if number is not None and number <= tally.records:
+                self._closed.add(part.id)
+        return False
 
     def _linked(self, walk: Walk) -> LinkedPager | None:
         pager = self._source.provider.pager(self._crew.walks[walk.id].pager)

@@ -41,6 +41,13 @@ def ending_at(walk: Walk, bound: str, *, by_time: bool) -> Walk:
     return replace(walk, until=bound) if by_time else replace(walk, below=bound)
 
 
+def between(walk: Walk, name: str, low: str, high: str | None, *, by_time: bool) -> Walk:
+    """The part of *walk* that begins at *low* and ends before *high* (None: open), under the id *name*."""
+    if by_time:
+        return replace(walk, id=name, part_of=walk.id, since=low, until=high)
+    return replace(walk, id=name, part_of=walk.id, above=low, below=high)
+
+
 def whole(walk: Walk) -> Walk:
     """The uncut walk that *walk* is a part of, under its own id."""
     return replace(walk, since=None, until=None, above=None, below=None, undated=False, part_of="")

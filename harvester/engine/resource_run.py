@@ -220,7 +220,9 @@ class ResourceRun:
         if quarantined:
             return f"{quarantined:,} records could not be taken; they are in the quarantine shards"
         if cut:
-            return f"{cut:,} records hold an expanded set that goes on behind a link; ask for it as a resource, or related"
+            return (
+                f"{cut:,} records hold an expanded set that goes on behind a link; ask for it as a resource, or related"
+            )
         return ""
 
     def _table(self, tables: ExitStack, seen_at: PurePath, name: str) -> KeyTable:

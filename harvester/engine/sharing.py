@@ -15,9 +15,10 @@ import anyio
 from msgspec.structs import replace
 
 from harvester.decode.heads import HeadReader
-from harvester.engine.ask import ask, find_anchor
-from harvester.engine.balance import LEAST_PAGES, Stand, choose, shares
-from harvester.engine.parts import ending_at, lower, mend, part_id, root_of, upper
+from harvester.engine.ask import ask
+from harvester.engine.balance import Stand, choose, shares
+from harvester.engine.founding import Founding
+from harvester.engine.parts import between, ending_at, lower, mend, part_id, root_of, upper
 from harvester.engine.source import Cutting
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.workshop import Workshop
@@ -46,6 +47,7 @@ class Sharing:
     def __init__(self, crew: Crew, shop: Workshop, cuttings: Mapping[str, Cutting], learned: Sequence[Splits]) -> None:
         self._crew, self._shop, self._cuttings = crew, shop, cuttings
         self._learned = {splits.value: splits for splits in learned}
+        self._founding = Founding(crew, shop, cuttings)
         self._news = anyio.Event()
         self._last: dict[str, str | None] = {}  # order value of the last record there is, by root
         self._whole: set[str] = set()  # walks that cannot be cut any more
@@ -68,7 +70,9 @@ class Sharing:
             if root_of(name) == root.id and name != root.id and commits[-1].walk.pager == root.pager
         ]
         if not others:
-            return (root,) if root.id in earlier else await self._cut_at_once(root, among)
+            if root.id in earlier:
+                return (root,)
+            return await self._founding.cut(root, self._learned_of(root), among, closed=self._ends_at_anchor(root))
         walks = (root, *others)
         mended = mend(walks)
         anchors = (earlier[walk.id][-1].anchor for walk in others)
@@ -77,36 +81,6 @@ class Sharing:
             if new != old:
                 await self._crew.move_end(new, self._shop, earlier.get(new.id, ()), anchor=anchor)
         return mended
-
-    async def _cut_at_once(self, root: Walk, among: int) -> tuple[Walk, ...]:
-        shop, cutting = self._shop, self._cuttings[root.pager]
-        learned = self._learned_of(root)
-        size = shop.source.provider.pager(root.pager).first(root).size
-        if learned is None or not size:
-            return (root,)
-        pages = learned.records / size
-        number = min(-(-cutting.lanes(pages) // among), int(pages / LEAST_PAGES))
-        if number < 2:
-            return (root,)
-        anchor, stopped = await unless_stopped(shop.stop, lambda: find_anchor(shop.source, shop.transport, root))
-        end = anchor if self._ends_at_anchor(root) else None
-        places = cutting.places(root, learned, number, end)
-        if stopped or not places:
-            return (root,)
-        ends = (*places[1:], end)
-        ids: list[str] = []
-        parts = []
-        for at, until in zip(places, ends, strict=True):
-            ids.append(part_id(root.id, [*ids, *self._crew.names(root.id)]))
-            parts.append(self._part(root, ids[-1], at, until))
-        if cutting.by_time:
-            name = part_id(root.id, [*ids, *self._crew.names(root.id)])
-            parts.append(replace(root, id=name, part_of=root.id, undated=True))
-        first = ending_at(root, places[0], by_time=cutting.by_time)
-        # From behind, so that what is durable is always the rest from some place on.
-        for part in (*reversed(parts), first):
-            await self._crew.found(part, shop, anchor=anchor, expected=None)
-        return (first, *parts)
 
     # -------------------------------------------------------------- on the way
 
@@ -146,7 +120,7 @@ class Sharing:
         # In the midst of many records of one value there is nothing to cut, however many are left.
         stuck = self._cut_at.get(walk.id) == reached
         fixed = walk.undated or walk.id in self._whole or not since or walk.phase not in _CUT
-        if reached is None or stuck or fixed or self._crew.is_given_up(walk):
+        if reached is None or stuck or fixed or not self._cuttings[walk.pager].running or self._crew.is_given_up(walk):
             return Stand(walk=walk.id, left=0.0, pages=0, full=False)
         rows: float | None = position.left
         learned = self._learned_of(walk)
@@ -171,7 +145,7 @@ class Sharing:
         parts: list[Walk] = []
         for at, until in zip(places, (*places[1:], end), strict=True):
             ids.append(part_id(root_of(walk.id), ids))
-            parts.append(self._part(walk, ids[-1], at, until))
+            parts.append(between(walk, ids[-1], at, until, by_time=by_time))
         # A delta asks for rows that changed since an instant: those without a time are not among them.
         if by_time and walk.phase is Phase.FULL and not any(each.undated for each in family):
             name = part_id(root_of(walk.id), ids)
@@ -197,11 +171,6 @@ class Sharing:
             end = await self._last_of(walk)
         found = (place(walk, reached, end, share, learned) for share in at_shares)
         return tuple(dict.fromkeys(at for at in found if at is not None and at != lower(walk)))
-
-    def _part(self, walk: Walk, name: str, low: str, high: str | None) -> Walk:
-        if self._cuttings[walk.pager].by_time:
-            return replace(walk, id=name, part_of=walk.id, since=low, until=high)
-        return replace(walk, id=name, part_of=walk.id, above=low, below=high)
 
     async def _last_of(self, walk: Walk) -> str | None:
         """The order value of the last record of the resource; asked for once a root. None: it cannot be had."""

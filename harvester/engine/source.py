@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from harvester.contracts import Sink, Transport
+from harvester.engine.balance import LEAST_PAGES
 from harvester.engine.reconcile import Reconcile
 from harvester.engine.shared_sets import SharedSets
 from harvester.model import PageRequest, Resource, Walk
@@ -33,6 +34,11 @@ class Cutting:
     # what was learned. None: nowhere.
     place: Callable[[Walk, str, str | None, float, Splits | None], str | None]
     rows_left: Callable[[Walk, str, str | None, Splits], float]  # from walk, value, end and what was learned
+    # From how many records there are, parts and now: asks how many are older than an instant, and says where to cut.
+    # None: only by what was learned, and while a walk is under way.
+    sound: Callable[[int, int, datetime], Generator[str, int | None, tuple[str, ...]]] | None = None
+    least_pages: float = LEAST_PAGES  # of a part
+    running: bool = True  # walks under way may be cut; False: only before they begin
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,36 @@ def check_since(walk: Walk, heads: Sequence[Head], *, parameter: str) -> None:
         )
 
 
+def check_window(walk: Walk, heads: Sequence[Head], *, parameter: str) -> None:
+    """Look at a page of a part of everything: the rows of a window of time, or those without a time.
+
+    A server that ignores its filter answers each part with everything, and the parts together cost as many times what
+    everything costs. A few rows may lie outside: an index may be older than the record it leads to.
+
+    Raises:
+        FilterIgnored: most rows lie outside the window.
+    """
+    if walk.phase is not Phase.FULL or (walk.since is None and walk.until is None and not walk.undated):
+        return
+    times = [head.modified for head in heads]
+    outside = sum(time is not None for time in times) if walk.undated else _outside(walk, times)
+    if 2 * outside > len(times):
+        raise FilterIgnored(
+            f"the server ignores {parameter} ({outside:,} of {len(times):,} records of a page lie outside the window "
+            "asked for), so the resource cannot be read in windows of time; choose another walk"
+        )
+
+
+def _outside(walk: Walk, times: Sequence[str | None]) -> int:
+    begin = None if walk.since is None else _Bound(walk.since)
+    end = None if walk.until is None else _Bound(walk.until)
+    return sum(
+        (begin is not None and begin.is_after(time)) or (end is not None and end.is_before(time))
+        for time in times
+        if time is not None
+    )
+
+
 class _Bound:
     """An instant to compare others with."""
 
@@ -53,6 +83,12 @@ class _Bound:
         mine = _plain(time)
         bound = self._bound if zoned(time) == self._zoned else self._loose
         return mine is not None and bound is not None and mine < bound
+
+    def is_before(self, time: str) -> bool:
+        """Whether *time* is younger, by more than a zone where one of them does not tell its own."""
+        mine = _plain(time)
+        bound = self._bound if zoned(time) == self._zoned else None
+        return mine is not None and bound is not None and bound < mine
 
 
 def _plain(text: str) -> str | None:

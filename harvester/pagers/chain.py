@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from harvester.errors import ConfigError, ProtocolError, WentRound
 from harvester.model import Ending, Head, Page, PageRequest, Phase, Walk
-from harvester.pagers.bounds import check_since
+from harvester.pagers.bounds import check_since, check_window
 from harvester.pagers.ends import Ends
 from harvester.pagers.links import resolve, without_secrets
 from harvester.pagers.loops import Trail, digest
@@ -75,6 +75,7 @@ class ChainPager:
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
         check_since(walk, heads, parameter="$filter")
+        check_window(walk, heads, parameter="$filter")
         if page.next_link is None:
             return self._once_more(walk, page)
         url = without_secrets(resolve(page.url, page.next_link))
@@ -125,8 +126,11 @@ class ChainPager:
     def _filter(self, walk: Walk) -> str:
         conditions = []
         if walk.resource.modified:
-            if walk.since:
-                conditions.append(f"{walk.resource.modified} {self.since} {self.dialect.instant(walk.since)}")
+            if walk.undated:
+                conditions.append(f"{walk.resource.modified} eq null")
+            if walk.since:  # of a part of everything, the window begins with it
+                operator = "ge" if walk.phase is Phase.FULL else self.since
+                conditions.append(f"{walk.resource.modified} {operator} {self.dialect.instant(walk.since)}")
             if walk.until:
                 conditions.append(f"{walk.resource.modified} lt {self.dialect.instant(walk.until)}")
         return self.dialect.filter(walk, *conditions)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from harvester.model import Ending, Page, Walk
+from harvester.model import Ending, Page, Phase, Walk
 from harvester.pagers.loops import digest
 
 
@@ -32,7 +32,7 @@ class Ends(Struct, frozen=True, omit_defaults=True):
         number, left = _number(page), self._left(page)
         if page.next_link is not None:
             return Ending.OPEN
-        if left is not None:
+        if left is not None and (left <= 0 or not _shrinks(walk)):
             return Ending.OPEN if left > 0 else Ending.LIKELY
         if not number:
             return Ending.LIKELY
@@ -57,6 +57,11 @@ class Ends(Struct, frozen=True, omit_defaults=True):
     def _left(self, page: Page) -> int | None:
         told = page.count if self.left is None else self.left
         return None if told is None else told - _number(page)
+
+
+def _shrinks(walk: Walk) -> bool:
+    """Whether rows leave *walk* by changing: fewer of a window may come than were counted."""
+    return walk.phase is Phase.FULL and walk.until is not None
 
 
 def _number(page: Page) -> int:

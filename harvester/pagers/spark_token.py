@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from harvester.errors import ConfigError, ProtocolError, WentRound
 from harvester.model import Ending, Head, Page, PageRequest, Phase, Walk
-from harvester.pagers.bounds import check_since
+from harvester.pagers.bounds import check_since, check_window
 from harvester.pagers.ends import Ends
 from harvester.pagers.loops import Trail, digest
 from harvester.pagers.odata import collection, with_query
@@ -53,6 +53,7 @@ class SparkTokenPager:
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
         check_since(walk, heads, parameter="_filter")
+        check_window(walk, heads, parameter="_filter")
         token = page.next_link
         state = _read(page.request.state)
         size = page.request.size or self.page_size
@@ -117,8 +118,10 @@ def _filter(walk: Walk) -> str:
     parts = []
     if walk.resource.modified:
         member = walk.resource.modified.rpartition(".")[2]
-        if walk.since:
-            parts.append(f"{member} Gt {walk.since}")
+        if walk.undated:
+            parts.append(f"{member} Eq NULL")
+        if walk.since:  # of a part of everything, the window begins with it
+            parts.append(f"{member} {'Ge' if walk.phase is Phase.FULL else 'Gt'} {walk.since}")
         if walk.until:
             parts.append(f"{member} Lt {walk.until}")
     if walk.filter:

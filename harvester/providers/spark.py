@@ -20,7 +20,7 @@ from harvester.pagers.page_number import PageNumberPager
 from harvester.pagers.questions import SparkQuestions
 from harvester.pagers.sets import SetsByParent
 from harvester.pagers.spark_token import SparkTokenPager
-from harvester.provider import KeyListing, Provider, SourceFacts
+from harvester.provider import Cut, KeyListing, Provider, SourceFacts
 
 _SUCCESS_FIRST = re.compile(rb'\s*\{\s*"D"\s*:\s*\{\s*"Success"\s*:\s*true\b')  # spares looking through every page
 _ONE_LISTING = re.compile(r"/listings/[^/?]+(?:\?|$)")
@@ -132,11 +132,15 @@ PROVIDER = Provider(
         "chain": SparkTokenPager(page_size=200, page_sizes=_PAGE_SIZES),
         # For grants that allow it; large pages with expansions may run into code 1515.
         "chain_with_expand": SparkTokenPager(page_size=200, page_sizes=_PAGE_SIZES, expand_in_full=True),
+        # Several chains side by side, each for what changed in a window of time: a filter makes it a query of the delta
+        # phase, in which closed windows are the way to fan out (sections 4 and 5). Tokens stay what they are: opaque.
+        "windows": SparkTokenPager(page_size=200, page_sizes=_PAGE_SIZES),
         "pages": PageNumberPager(),
         # Many pages in flight. Nothing says that pages by number are in the order of keys (section 5): it is checked.
         "numbered": NumberedPager(page_size=200, page_sizes=_PAGE_SIZES),
     },
     full="chain",
+    cuts={"windows": Cut(by_time=True, at_once=True)},
     instead={"numbered": "chain"},
     closing="chain",
     listing=KeyListing(times=False, select=dict.fromkeys(_LISTINGS, ("ListingKey",))),  # section 8

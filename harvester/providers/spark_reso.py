@@ -17,7 +17,7 @@ from harvester.pagers.chain import ChainPager
 from harvester.pagers.odata import collection, with_query
 from harvester.pagers.questions import ODataQuestions
 from harvester.pagers.sets import SetsByParent
-from harvester.provider import KeyListing, Provider, SourceFacts
+from harvester.provider import Cut, KeyListing, Provider, SourceFacts
 
 PAGE_SIZE = 1000  # with the replication grant (contract, section 2)
 _NOTHING: frozenset[str] = frozenset()
@@ -98,8 +98,12 @@ PROVIDER = Provider(
     pagers={
         "chain": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_STRICT, count=True),
         "chain_with_expand": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_EXPAND, count=True),
+        # Several chains side by side, each for what changed in a window of time: a filter makes it a query of the delta
+        # phase, in which closed windows are the way to fan out (sections 3 and 4). Links stay what they are: opaque.
+        "windows": ChainPager(page_size=PAGE_SIZE, page_size_parameter="$top", allowed=_STRICT, count=True),
     },
     full="chain",
+    cuts={"windows": Cut(by_time=True, at_once=True)},
     closing="chain",
     listing=KeyListing(times=False),  # section 3: the key alone
     fetchers={"by_entity": EntityByKey()},

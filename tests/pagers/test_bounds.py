@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import pytest
 from msgspec import Raw
 
 from harvester.errors import FilterIgnored
 from harvester.model import Head, Page, PageRequest, Phase, Resource, Walk
-from harvester.pagers.bounds import check_since
+from harvester.pagers.bounds import check_since, check_window
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.spark_token import SparkTokenPager
 
@@ -82,3 +83,43 @@ def test_chains_look_at_every_page_also_at_one_without_a_link(
 def test_a_walk_without_a_bound_is_not_looked_at() -> None:
     page = Page(request=PageRequest(url="Property"), url="https://x.example/Property", records=())
     assert ChainPager().follow(walk(Phase.FULL, None), page, heads(OLD)) == ()
+
+
+# ------------------------------------------------------------------ windows of everything
+
+
+def outside(times: Sequence[str | None], **part: object) -> bool:
+    window = Walk(id="w00-1", resource=PROPERTY, pager="windows", phase=Phase.FULL, **part)  # type: ignore[arg-type]
+    try:
+        check_window(window, heads(*times), parameter="$filter")
+    except FilterIgnored:
+        return True
+    return False
+
+
+def test_a_page_of_rows_outside_its_window_shows_a_server_that_ignores_the_filter() -> None:
+    """FAULTS P15: each part would be everything."""
+    assert outside([OLD, OLD, NEW], since=SINCE)
+    assert outside([OLD, NEW, NEW], until=SINCE)
+    assert outside([OLD, NEW, None], undated=True)
+    assert not outside([OLD, NEW], since=SINCE)
+    assert not outside([OLD, OLD, NEW], until=SINCE)
+    assert not outside([None, None], undated=True)
+    assert not outside([OLD, NEW])
+
+
+@pytest.mark.parametrize(
+    ("part", "filter_", "sparkql"),
+    [
+        ({"since": SINCE}, f"ModificationTimestamp ge {SINCE}", f"ModificationTimestamp Ge {SINCE}"),
+        ({"until": SINCE}, f"ModificationTimestamp lt {SINCE}", f"ModificationTimestamp Lt {SINCE}"),
+        ({"undated": True}, "ModificationTimestamp eq null", "ModificationTimestamp Eq NULL"),
+    ],
+)
+def test_a_window_begins_with_its_first_instant_and_nulls_have_one_of_their_own(
+    part: dict[str, object], filter_: str, sparkql: str
+) -> None:
+    """A delta begins behind its watermark; of windows that meet, each row is in one."""
+    window = Walk(id="w00", resource=PROPERTY, pager="windows", phase=Phase.FULL, **part)  # type: ignore[arg-type]
+    assert f"$filter={quote(filter_, safe=':()')}" in ChainPager().first(window).url
+    assert f"_filter={quote(sparkql, safe=':()')}" in SparkTokenPager().first(window).url

@@ -82,6 +82,11 @@ def test_the_token_of_a_page_asks_for_the_next() -> None:
     assert follow(following, "next").url.endswith("_skiptoken=next")
 
 
+def test_a_token_is_for_the_credential_that_was_told_it_and_the_first_page_for_anybody() -> None:
+    first = PAGER.first(walk())
+    assert (first.via, follow(first, "one").via) == (None, "")
+
+
 @pytest.mark.parametrize("keys", [("a",), ()])
 def test_the_chain_ends_without_a_token(keys: tuple[str, ...]) -> None:
     assert PAGER.follow(walk(), page(PAGER.first(walk()), None, keys), ()) == ()

@@ -79,7 +79,7 @@ def harvest(
 )
 def test_two_credentials_need_half_the_time_and_are_never_refused(provider: str, options: dict[str, Any]) -> None:
     """A walk whose position is a value goes by whichever of them may send first."""
-    settings = {"records": 1_000, "options": {provider: options}}
+    settings: dict[str, Any] = {"records": 1_000, "options": {provider: options}}
     alone, both = (harvest(provider, credentials, **settings) for credentials in (1, 2))
     assert alone.whole
     assert both.whole

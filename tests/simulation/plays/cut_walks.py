@@ -25,6 +25,8 @@ _WAYS = (
     ("ims", "ims", "ranges"),
     ("spark_reso", "odata", "windows"),
     ("spark_reso", "odata", "ranges"),
+    ("spark_reso", "spark_reso", "windows"),
+    ("spark", "spark", "windows"),
 )
 _MOST = 5  # crashes of one harvest; then it is left alone
 
@@ -33,8 +35,9 @@ async def play(world: World) -> None:
     chance = world.faults
     served, provider, walk = chance.choice(_WAYS)
     lanes = chance.choice((3, 8))
-    options = {"spark_reso": {"strict": False}}  # a server that filters and orders whatever it is asked
-    records = world.data.randint(120, 400)
+    # For any client a server that filters and orders whatever it is asked; for its own, strict as it is.
+    options = {"spark_reso": {"strict": provider != "odata"}, "spark": {"end": world.data.choice(("empty", "missing"))}}
+    records = world.data.randint(120, 400) if provider != served or "spark" not in served else 450
     async with world.serving(records=records, quota=False, options=options) as sandbox:
         world.think = chance.choice((0.0, 0.05))
         config = _config(world, served, provider, walk, lanes)
@@ -79,11 +82,13 @@ async def _finish(world: World, config: Config, changes: Changes) -> None:
 
 
 def _config(world: World, served: str, provider: str, walk: str, lanes: int) -> Config:
-    config = world.config(served, page_size=world.data.choice((5, 10, 20)), walk=walk)
+    # Chains are cut into parts of 15 pages at least.
+    page_size = 5 if provider == served and "spark" in served else world.data.choice((5, 10, 20))
+    config = world.config(served, page_size=page_size, walk=walk)
     budget = BudgetConfig(windows=(Window(requests=1_000_000, seconds=1),), in_flight=lanes)
     source = replace(config.sources[served], provider=provider, budget=budget, resources=_resources(served))
     return replace(config, sources={served: source})
 
 
 def _resources(served: str) -> tuple[str, ...]:
-    return ("Database", "Property") if served == "ims" else ("Property",)
+    return {"ims": ("Database", "Property"), "spark": ("listings",)}.get(served, ("Property",))
