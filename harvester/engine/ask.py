@@ -15,6 +15,8 @@ from harvester.wire.redaction import redact
 
 _NO_SUCH_RECORD = frozenset({404, 410})
 _READINGS = 4  # times an answer without a length is asked for again, to see that it is whole
+_ALIKE = 2  # readings in a row that must be the same
+_ALIKE_SETS = 3  # of answers that are whole sets: nothing that follows would show that one was cut
 _RANKS = {
     Phase.PUSH: Priority.DELTA,
     Phase.DELTA: Priority.DELTA,
@@ -51,7 +53,9 @@ async def send(
     try:
         with on_errand(_errand(source, walk, urgent_at, request.via)):
             return await _whole(
-                transport, Request(url=url, headers=(*source.provider.headers, *walk.headers, *request.headers))
+                transport,
+                Request(url=url, headers=(*source.provider.headers, *walk.headers, *request.headers)),
+                _ALIKE_SETS if source.provider.listing.whole else _ALIKE,
             )
     except ResourceRefused as error:
         if not request.one or error.status not in _NO_SUCH_RECORD:
@@ -60,19 +64,20 @@ async def send(
         return Response(status=error.status, headers=Headers(), body=b"", url=url, verdict=nothing)
 
 
-async def _whole(transport: Transport, request: Request) -> Response:
-    """An answer that cannot have been cut: its head tells its length, or the same bytes came twice (FAULTS H03)."""
-    response = await transport.send(request)
+async def _whole(transport: Transport, request: Request, alike: int) -> Response:
+    """An answer that cannot have been cut: its head tells its length, or the same bytes came *alike* times (H03)."""
+    response, same = await transport.send(request), 1
     for _ in range(_READINGS):
-        if response.framed:
+        if response.framed or same == alike:
             return response
         again = await transport.send(request)
-        if again.framed or again.body == response.body:
-            return again
+        same = same + 1 if again.body == response.body else 1
         response = again
+    if response.framed or same == alike:
+        return response
     raise BodyIncomplete(
-        f"GET {redact(request.url)}: the server does not say where its answers end, and {_READINGS + 1} readings were "
-        "all different, so none of them can be taken for whole."
+        f"GET {redact(request.url)}: the server does not say where its answers end, and {_READINGS + 1} readings "
+        "differed, so that none of them can be taken for whole."
     )
 
 

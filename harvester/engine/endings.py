@@ -13,7 +13,6 @@ either, one that is smaller than what came is not believed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from msgspec import Struct, structs
@@ -21,13 +20,13 @@ from msgspec import Struct, structs
 from harvester.contracts import LinkedPager, Transport
 from harvester.engine.ask import count
 from harvester.engine.crew import Crew
+from harvester.engine.position import second_after
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.workshop import Workshop
 from harvester.model import Ending, Phase, Walk
 
 _NEVER = "9999-12-31T23:59:59Z"  # nothing changed since
-_ISO = "%Y-%m-%dT%H:%M:%SZ"  # anchors, where the provider's clock tells them
 
 
 class Short(Struct, frozen=True):
@@ -69,9 +68,9 @@ class Endings:
         if not isinstance(pager, LinkedPager) or tally.ending == Ending.SHOWN:
             return None
         met = tally.met if tally.met is not None and walk.resource.key else tally.records
-        if not met:
-            return None  # one empty page: nothing changed
         likely = tally.ending == Ending.LIKELY
+        if not met and likely:
+            return None  # one empty page: nothing changed
         before = position.expected if walk.counted else None
         if before is not None and (before == met or (before < met and likely)):
             return None
@@ -95,15 +94,9 @@ class Endings:
 
     async def _has_changed_since(self, walk: Walk, pager: LinkedPager, met: int) -> bool:
         """Whether what was not met has changed since the walk began, by a count that leaves that out."""
-        anchor = self._crew.positions[walk.id].anchor
-        if walk.since is None or anchor is None or self._source.provider.timestamps != "iso":
+        until = second_after(self._crew.positions[walk.id].anchor)
+        if walk.since is None or until is None or self._source.provider.timestamps != "iso":
             return False
-        try:
-            began = datetime.strptime(anchor, _ISO).replace(tzinfo=UTC)
-        except ValueError:
-            return False
-        # To the second after: a clock that is told in seconds says the same throughout one.
-        until = (began + timedelta(seconds=1)).strftime(_ISO)
         number = await self._count(structs.replace(walk, until=until), pager)
         return number is not None and number <= met
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 from harvester.engine.frontier import Frontier
 from harvester.model import Head, Page, PageRequest, Walk
 from harvester.store.commits import Commit, Tally
+
+_SECONDS = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(kw_only=True)
@@ -37,7 +40,7 @@ class Position:
         *anchored*: the provider's data told the anchor, because its clock cannot (IMS).
         """
         if page.served_at is not None and not anchored:
-            self.reached = page.served_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            self.reached = page.served_at.strftime(_SECONDS)
             # The earliest: a clock that is set back writes changes with times before the first page's (FAULTS T06).
             self.anchor = min(self.anchor or self.reached, self.reached)
         self.proven = _is_the_end(page)
@@ -52,6 +55,16 @@ class Position:
     def copy(self) -> Position:
         """The same position, to be moved on trial."""
         return replace(self, frontier=Frontier(self.frontier.cursor))
+
+
+def second_after(anchor: str | None) -> str | None:
+    """The end of the second that *anchor* tells, where a provider's clock told it; any other text as it is."""
+    if anchor is None:
+        return None
+    try:
+        return (datetime.strptime(anchor, _SECONDS).replace(tzinfo=UTC) + timedelta(seconds=1)).strftime(_SECONDS)
+    except (ValueError, OverflowError):
+        return anchor
 
 
 def _is_the_end(page: Page) -> bool:

@@ -15,7 +15,7 @@ from harvester.engine.intake import ShardIntake
 from harvester.engine.latest import Latest
 from harvester.engine.listing import goes_by_offset
 from harvester.engine.loop_guard import LoopGuard
-from harvester.engine.position import Position
+from harvester.engine.position import Position, second_after
 from harvester.engine.reader import Fetched
 from harvester.engine.reading import Reader, open_reader
 from harvester.engine.sieve import Sifted
@@ -283,9 +283,10 @@ class WalkWorker:
     def _see_to_the_anchor(self) -> None:
         """What is enough by this machine's clock may lie before the walk began by the provider's (FAULTS T06).
 
-        Between the two nobody would read: what follows the walk begins at its anchor.
+        Between the two nobody would read: what follows the walk begins at its anchor. A clock that is told in seconds
+        says the same throughout one: what changed in that second changed before, perhaps.
         """
-        enough, anchor = self.walk.enough, self.position.anchor
+        enough, anchor = self.walk.enough, second_after(self.position.anchor)
         if enough is not None and anchor is not None and enough < anchor:
             self.walk = msgspec.structs.replace(self.walk, enough=anchor)
             if self._reader is not None:

@@ -18,6 +18,9 @@ from harvester.pagers.ordering import Kind, sortable
 from harvester.pagers.resize import resized
 from harvester.pagers.rows import Rows
 
+_AGAIN = 2  # times an empty first page is asked for again (FAULTS H11)
+_BEGINNING = "0001-01-01"  # of time: everything since then is asked for where nothing was found before
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeysetPager:
@@ -32,6 +35,7 @@ class KeysetPager:
     by: str = "modified"  # ordered by the "modified" member, or by the identity members ("key")
     numbers: frozenset[str] = field(default_factory=frozenset)  # identity members that hold integers
     patience: int = 1  # pages behind the instant that is enough; more where that instant is only the latest one seen
+    meets_again: bool = False  # a delta begins before a record that was met, so that at least this one comes again
     count: bool = False  # ask the first page of a full walk for the total, and those that may be the last
 
     def first(self, walk: Walk) -> PageRequest:
@@ -46,7 +50,7 @@ class KeysetPager:
                 self._rows(walk, page, heads),
                 size,
                 count=page.count if self.count else None,
-                ask_twice=not self.count and walk.phase is Phase.FULL,  # where counts are told, they tell it
+                ask_again=self._asks_again(walk),
                 patience=self.patience,
                 enough=walk.enough if self._kind(walk) is Kind.TIME else None,
             )
@@ -135,6 +139,13 @@ class KeysetPager:
         if walk.undated:
             return Position(op=EQ, nulls="last")
         return Position(at=walk.since if self._kind(walk) is Kind.TIME else walk.above)
+
+    def _asks_again(self, walk: Walk) -> int:
+        """How often an empty first page is asked for again. Where counts are told, they tell whether it is true."""
+        if walk.phase is Phase.FULL:
+            return 0 if self.count else _AGAIN
+        known = self.meets_again and walk.since is not None and not walk.since.startswith(_BEGINNING)
+        return _AGAIN if known else 0
 
     def _is_worth_a_count(self, walk: Walk, position: Position, size: int) -> bool:
         """In a full walk: where it begins, in every page of a part, and where the last page may be."""

@@ -79,7 +79,7 @@ def step(
     size: int,
     *,
     count: int | None = None,
-    ask_twice: bool = False,
+    ask_again: int = 0,
     enough: str | None = None,
     patience: int = 1,
 ) -> Position | None:
@@ -87,7 +87,7 @@ def step(
 
     Args:
         count: rows there are from the position's bound on, as the server says; None: it does not.
-        ask_twice: an empty first page is asked for again: it may be the answer to another request (FAULTS H11).
+        ask_again: times an empty first page is asked for again: it may be another request's answer (FAULTS H11).
         enough: an instant, for walks in the order of time: a page that reaches it, and is shorter than one the server
             sent before, ends the walk. What follows has changed later, and where rows change faster than pages come
             there would be a next page for ever.
@@ -99,8 +99,8 @@ def step(
         return _back(position)
     if not _meets(position, rows):
         return replace(position, skip=0, seam="", again=position.again + 1)
-    if ask_twice and not rows.total and not position.most and not position.backs:
-        return replace(position, backs=1)
+    if not rows.total and not position.most and position.backs < ask_again:
+        return replace(position, backs=position.backs + 1)
     most = position.most
     known = rows.known(position.at, position.seen)
     told, so_far = position.told, position.skip + rows.total

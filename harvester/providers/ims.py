@@ -71,7 +71,7 @@ def _per_database(name: str, *key: str) -> Resource:
 _NUMBERS = frozenset({"MLSID"})
 _PATIENCE = 20  # pages: the end of a walk is told by its own rows, and later ones may have been there (section 8)
 _BY_KEY = KeysetPager(dialect=_DIALECT, page_size=PAGE_SIZE, by="key", numbers=_NUMBERS)
-_BY_TIME = KeysetPager(dialect=_DIALECT, page_size=PAGE_SIZE, numbers=_NUMBERS, patience=_PATIENCE)
+_BY_TIME = KeysetPager(dialect=_DIALECT, page_size=PAGE_SIZE, numbers=_NUMBERS, patience=_PATIENCE, meets_again=True)
 
 PROVIDER = Provider(
     name="ims",

@@ -192,14 +192,24 @@ def test_a_server_that_leaves_out_what_is_at_the_bound_is_found_out() -> None:
         follow_page(request, of(4, 5, 6))
 
 
-def test_an_empty_first_page_is_asked_for_twice_where_no_count_tells_it() -> None:
-    """FAULTS H11."""
+def test_an_empty_first_page_is_asked_for_again_where_no_count_tells_it() -> None:
+    """FAULTS H11, twice in a row."""
     walk = Walk(id="w00", resource=LISTING, pager="keyset", value="A", page_size=3)
     first = IMS.first(walk)
     second = follow_page(first, [])
-    assert second.url == first.url
-    page = keyset_page(second, [])
+    third = follow_page(second, [])
+    assert first.url == second.url == third.url
+    page = keyset_page(third, [])
     assert IMS.follow(walk, page, PageHeads(page.records, HeadReader(LISTING))) == ()
+
+
+@pytest.mark.parametrize(("since", "again"), [("2026-01-01T00:00:00", True), ("0001-01-01T00:00:00", False)])
+def test_an_empty_first_page_of_a_delta_is_asked_for_again_where_a_record_must_come(since: str, again: bool) -> None:
+    """FAULTS H11: of IMS a delta begins before the latest record that was met, unless none ever was."""
+    pager = KeysetPager(dialect=IMS.dialect, page_size=3, meets_again=True)
+    walk = Walk(id="n00", resource=LISTING, pager="changes", phase=Phase.DELTA, since=since, value="A")
+    page = keyset_page(pager.first(walk), [])
+    assert bool(pager.follow(walk, page, PageHeads(page.records, HeadReader(LISTING)))) is again
 
 
 def test_ims_asks_once_more_after_a_short_first_page() -> None:

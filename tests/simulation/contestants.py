@@ -26,6 +26,7 @@ class Contestant:
     page: int = 3  # of the resource, at which a fault happens once: not one of the questions before its first page
     prove: bool = False  # with a sweep of all keys behind it
     records: int = 90
+    changes: int = 0  # changes behind a full harvest that meets no fault: the delta that brings them does. 0: no delta
     options: Mapping[str, Any] = field(default_factory=dict)  # of the simulator
 
     @property
@@ -129,4 +130,12 @@ OTHER_WALKS = (
 )
 """Walks that must be asked for."""
 
-ALL = {each.name: each for each in (*CONTESTANTS, *OTHER_WALKS)}
+DELTAS = tuple(
+    replace(each, name=f"{each.name}-delta", changes=80)
+    for each in (*CONTESTANTS, *OTHER_WALKS)
+    if each.name
+    in {*(one.name for one in CONTESTANTS), "odata-keyset", "odata-offset", "centris-windows", "ims-windows"}
+)
+"""Deltas that meet the faults, after a full harvest that met none."""
+
+ALL = {each.name: each for each in (*CONTESTANTS, *OTHER_WALKS, *DELTAS)}

@@ -25,12 +25,16 @@ def harvest_under(contestant: Contestant, rules: Sequence[Rule], truth: str, tol
 
     async def play(world: World) -> None:
         async with world.serving(records=contestant.records, options=contestant.options) as sandbox:
+            config = contestant.config(world)
+            witness = Witness(world, contestant)
+            options = {"resources": list(contestant.resources), "sink": witness, "prove": contestant.prove}
+            if contestant.changes:
+                assert (await world.harvest(config, **options)).complete, "without a fault"
+                await world.machine.clock.sleep(2 ** world.data.uniform(8, 16))
+                sandbox.mutate(contestant.changes, contestant.simulator)
+                witness.began()
             sandbox.faults.replace(list(rules))
             world.trace.note(f"{contestant.name} {[rule.fault for rule in rules]}")
-            config = contestant.config(world)
-            resources = list(contestant.resources)
-            witness = Witness(world, contestant)
-            options = {"resources": resources, "sink": witness, "prove": contestant.prove}
             report = await world.harvest(config, **options)
             check_disk(world.machine)
             told.append(check_outcome(world, contestant, report, truth, witness))
@@ -52,7 +56,14 @@ def harvest_under(contestant: Contestant, rules: Sequence[Rule], truth: str, tol
                     break
                 assert again <= _AGAIN, f"not complete although nothing fails any more: {report}"
                 await world.machine.clock.sleep(_AN_HOUR if again == 1 else _A_MONTH)
+                if contestant.changes:
+                    witness.began()
                 report = await world.harvest(config, **options)
+            if contestant.changes and not lasting and truth != "silent":
+                await world.machine.clock.sleep(_AN_HOUR)
+                witness.began()
+                again += 1
+                assert (await world.harvest(config, **options)).complete, "a delta behind one that says complete"
             if again:
                 check_outcome(world, contestant, report, truth, witness)
                 check_disk(world.machine)
