@@ -14,6 +14,7 @@ from harvester.errors import ArgumentError
 from harvester.model import Phase
 from harvester.store.commits import read_log, walks
 from harvester.store.manifest import CredentialUse, Manifest, read_manifest
+from harvester.store.renewals import Renewal, read_renewal
 from harvester.store.runs import RunDirectory, find_all_runs
 
 
@@ -32,6 +33,8 @@ class ResourceStatus(Struct, frozen=True, kw_only=True):
     sets: int = 0  # related sets that the run has read, or knows the stamps of; 0 also: it is no related resource
     watermark: str | None = None  # where the next delta starts; None: the resource has no such question
     credentials: tuple[CredentialUse, ...] = ()  # that shared the work of that run; (): one did all of it
+    checked: datetime | None = None  # end of the last run after it, which found nothing new; None: there is none
+    checks: int = 0  # such runs; *verdict* and *watermark* are those of the last one
     pushed: datetime | None = None  # end of the newest run of what was pushed after it; None: there is none
     unfinished_run: str = ""  # "": none
     committed: int = 0  # records the unfinished run holds
@@ -88,9 +91,25 @@ def status(out: Path | PurePath | str, *, ports: Ports | None = None) -> StatusR
                 watermark=manifest.watermark,
                 credentials=manifest.credentials,
             )
+            row = _with_renewal(row, read_renewal(fs, root, source_name, resource_name, manifest.run))
         row = structs.replace(row, pushed=pushed)
         rows.append(_with_unfinished(row, going[-1], ports or Ports()) if going else row)
     return StatusReport(out=str(root), resources=tuple(rows))
+
+
+def _with_renewal(row: ResourceStatus, renewal: Renewal | None) -> ResourceStatus:
+    """*row*, with what a later run tells that left no directory."""
+    if renewal is None:
+        return row
+    told = renewal.manifest
+    return structs.replace(
+        row,
+        verdict=told.verdict,
+        reason=told.reason,
+        watermark=told.watermark or row.watermark,
+        checked=told.finished,
+        checks=renewal.rounds,
+    )
 
 
 def _newest(fs: Fs, runs: Sequence[RunDirectory]) -> tuple[Manifest | None, datetime | None]:

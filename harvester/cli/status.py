@@ -42,8 +42,10 @@ def status(out: Path = Path("out"), /, *, json: bool = False, debug: bool = Fals
         context.raw_stdout.write(msgspec.json.encode(report) + b"\n")
         return 0
     numbers = ("records", "bytes")
-    columns = ("source", "resource", "verdict", "mode", *numbers, "last run", "watermark")
-    table = table_of(*columns, right=numbers, dispensable=("watermark", "bytes", "last run", "mode"))
+    # Runs that found nothing new leave no run behind, only when that was.
+    checked = ("checked",) if any(row.checked for row in report.resources) else ()
+    columns = ("source", "resource", "verdict", "mode", *numbers, "last run", *checked, "watermark")
+    table = table_of(*columns, right=numbers, dispensable=("watermark", "bytes", "last run", "mode", "checked"))
     for row in report.resources:
         table.add_row(
             safe(row.source),
@@ -53,6 +55,7 @@ def status(out: Path = Path("out"), /, *, json: bool = False, debug: bool = Fals
             units.count(row.records) if row.finished_run else "-",
             units.size(row.bytes) if row.finished_run else "-",
             safe(row.finished_run or "none"),
+            *((f"{row.checked:%Y-%m-%d %H:%M}" if row.checked else "-",) if checked else ()),
             safe(row.watermark or "-"),
         )
     console = context.console

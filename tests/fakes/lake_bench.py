@@ -21,7 +21,7 @@ from harvester.engine.supervisor import Supervisor
 from harvester.events import Event
 from harvester.model import PageRequest, Walk
 from harvester.planning.closing import closing_walk
-from harvester.planning.delta import delta_walks
+from harvester.planning.delta import delta_walks, essential
 from harvester.planning.plan import Wanted, full_walks, with_parents
 from harvester.planning.reconcile import listing_walks, moved_walks, purges, repair_walks, ways_of_repair
 from harvester.store.files import DiskFs
@@ -60,6 +60,8 @@ class Bench:
         self.fingerprints: dict[str, str] = {}  # by resource, of settings that differ from the configured ones
         self.fs: Fs = DiskFs(SeededRng(1)) if fs is None else fs
         self._keys_on_disk = fs is None
+        self.renews = False  # a run that found nothing new leaves no directory
+        self.whole = False  # nothing can be asked for changes
         self.events: list[Event] = []
         self.stop = anyio.Event()
 
@@ -177,7 +179,8 @@ class Bench:
                         purges=partial(purges, provider),
                         beyond=provider.beyond,
                     ),
-                    changes=partial(delta_walks, provider) if item.resource.name not in parents else None,
+                    essential=essential,
+                    changes=None if self.whole or item.resource.name in parents else partial(delta_walks, provider),
                     close=partial(closing_walk, provider),
                     count=self.count,
                     fingerprint=self.fingerprints.get(item.resource.name, "as configured"),
@@ -195,6 +198,7 @@ class Bench:
     def _site(self, executor: Executor) -> Site:
         return Site(
             out=self.out,
+            renews=self.renews,
             fs=self.fs,
             clock=self.clock,
             rng=SeededRng(len(self.events) + 7),
