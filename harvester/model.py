@@ -309,3 +309,4 @@ class Notice(Struct, frozen=True, kw_only=True):
     key: str  # of the record, as text
     url: str | None = None  # where the record is said to be; not trusted, its origin is checked before it is asked
     event: str = ""  # number or name of the event, for people; "" when it has none
+    at: datetime | None = None  # when it was received, aware UTC

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import structs
+
 from harvester.contracts import Clock
 from harvester.errors import OriginRefused, ProtocolError, StorageError
 from harvester.model import Notice
@@ -68,7 +70,7 @@ class Door:
             return self._no(400, "a URL is not of this source", str(error))
         except ProtocolError as error:
             return self._no(400, "no notices of changed records", str(error))
-        wanted = [notice for notice in notices if self._wanted(notice.resource)]
+        wanted = [structs.replace(notice, at=now) for notice in notices if self._wanted(notice.resource)]
         self.ignored += len(notices) - len(wanted)
         if wanted and (reply := await self._keep(wanted)) is not None:
             return reply

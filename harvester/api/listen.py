@@ -205,6 +205,7 @@ class Listener:
             ignored=door.ignored,
             records=pusher.records,
             gone=pusher.gone,
+            spared=pusher.spared,
             dropped=pusher.dropped,
             last_answer=pusher.looked_at,
             paused_until=until if until is not None and until > self._site.clock.now() else None,

@@ -7,14 +7,16 @@ is looked at again (``Ground``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import PurePath
 
 import msgspec
 from msgspec import structs
 
 from harvester.contracts import Fs
+from harvester.decode.heads import HeadReader
 from harvester.decode.lines import join_lines
 from harvester.engine.burial import LETTER, Tombstone
 from harvester.engine.looks import Look
@@ -26,10 +28,15 @@ from harvester.model import Phase, Walk
 from harvester.store import layout
 from harvester.store.commits import CommitLog, Tally
 from harvester.store.current import read_currents
-from harvester.store.layout import ShardKind
+from harvester.store.layout import ShardKind, data_kind
+from harvester.store.lines import read_lines
 from harvester.store.manifest import KeyDigest, Manifest, WalkEvidence, read_manifest, write_manifest
 from harvester.store.runs import find_runs
 from harvester.store.shardfile import ShardEntry, ShardFile
+
+_POLLS = frozenset({Phase.DELTA, Phase.SWEEP})
+_MOST_READ = 100_000  # records of a run that is read to see what it brought
+_AT_A_TIME = 1000  # lines
 
 
 class Around(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +77,32 @@ class Ground:
             if grounded(mine[-1:]):
                 return Around(finished=finished)
         return Around(finished=finished, reason="no full run of it with these settings is complete")
+
+    def brought(self, runs: Iterable[str], since: datetime) -> tuple[tuple[datetime, frozenset[str]], ...]:
+        """Of complete deltas and sweeps among *runs* that began after *since*: when, and the keys that they read.
+
+        Whatever was announced before such a run began, of its keys, it has read as it is now.
+        """
+        found = []
+        for run in sorted(runs, reverse=True):
+            path = layout.run_directory(self._out, self._source, self._blueprint.resource.dirname, run)
+            slim = self._manifest(run, path)
+            if slim is None or slim.started <= since:
+                break
+            own = slim.mode in _POLLS and slim.fingerprint == self._blueprint.fingerprint
+            if own and slim.verdict == "complete" and slim.records <= _MOST_READ:
+                found.append((slim.started, self._keys_in(path)))
+        return tuple(found)
+
+    def _keys_in(self, path: PurePath) -> frozenset[str]:
+        manifest, reader = read_manifest(self._fs, path), HeadReader(self._blueprint.resource)
+        keys: set[str] = set()
+        for entry in manifest.shards if manifest is not None else ():
+            if data_kind(entry.path) == ShardKind.PART:
+                lines = read_lines(self._fs, path / entry.path)
+                while batch := list(islice(lines, _AT_A_TIME)):
+                    keys.update(key[0] for key in reader.read_page(batch).keys if key is not None)
+        return frozenset(keys)
 
     def _manifest(self, run: str, path: PurePath) -> Manifest | None:
         if run not in self._known:

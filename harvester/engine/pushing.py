@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -76,6 +77,7 @@ class _Desk:
     ground: Ground
     transport: Transport
     around: Around | None = None
+    turning: anyio.Lock = field(default_factory=anyio.Lock)  # who looks around
     looked_around: float = -math.inf  # monotonic, as all times here
     kept: dict[str, _Kept] = field(default_factory=dict)  # by key
     first: float = 0.0  # when the first of them came
@@ -85,6 +87,7 @@ class _Desk:
     answers: set[str] = field(default_factory=set)  # ways by which a record has come
     requests: int = 0  # since the last run
     mine: set[str] = field(default_factory=set)  # runs that it has written
+    read: frozenset[str] = frozenset()  # runs that were looked into for what they brought
     paused: float = -math.inf
     told: str = ""
 
@@ -116,6 +119,7 @@ class Pusher:
         self.refused: HarvesterError | None = None  # why nothing is asked any more
         self.looked_at: datetime | None = None  # when the last answer came, aware UTC
         self.records = self.gone = self.dropped = 0  # written, buried, given up
+        self.spared = 0  # that a delta or a sweep has brought
         self._paused = -math.inf  # nothing is asked before
         self._failures = 0  # in a row
         self._later: list[tuple[float, int, Notice]] = []  # a heap, by when they are to be looked at again
@@ -343,11 +347,25 @@ class Pusher:
         await unless_stopped(event, lambda: self._site.clock.sleep(max(seconds, 0.01)))
 
     async def _around(self, desk: _Desk) -> Around:
-        now = self._site.clock.monotonic()
-        if desk.around is None or now - desk.looked_around >= _LOOK_AROUND:
-            desk.looked_around = now
-            desk.around = await self._in_thread(desk.ground.look)
-        return desk.around
+        async with desk.turning:  # nobody takes a notice while it is found out that it can be left out
+            now = self._site.clock.monotonic()
+            if desk.around is None or now - desk.looked_around >= _LOOK_AROUND:
+                desk.looked_around = now
+                desk.around = await self._in_thread(desk.ground.look)
+                await self._leave_out(desk, desk.around)
+            return desk.around
+
+    async def _leave_out(self, desk: _Desk, around: Around) -> None:
+        """Take out of the inbox what deltas and sweeps have read since it was announced: a burst of changes costs a
+        delta a few pages, and many requests here."""
+        unread, desk.read = around.finished - desk.read - desk.mine, around.finished
+        since = self._inbox.oldest(desk.name)
+        if since is None or not unread:
+            return
+        for began, keys in await self._in_thread(lambda: desk.ground.brought(unread, since)):
+            known = self._inbox.take_if(desk.name, partial(_is_among, keys, began))
+            self.spared += len(known)
+            await self._inbox.settle(known)
 
     # -------------------------------------------------------------- writing
 
@@ -490,3 +508,7 @@ class Pusher:
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._site.executor, function)
+
+
+def _is_among(keys: frozenset[str], began: datetime, notice: Notice) -> bool:
+    return notice.key in keys and notice.at is not None and notice.at < began

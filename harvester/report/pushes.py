@@ -26,6 +26,7 @@ class PushHealth(Struct, frozen=True, kw_only=True):
     ignored: int  # notices of resources that are not configured, or cannot be asked for by key
     records: int  # written
     gone: int
+    spared: int  # records that a delta or a sweep has brought meanwhile
     dropped: int  # records given up: no answer could be used
     last_answer: datetime | None  # of the provider, aware UTC
     paused_until: datetime | None  # nothing is sent before; None: the quota is not waited for

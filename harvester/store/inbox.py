@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
+from datetime import datetime
 from pathlib import PurePath
 from typing import TypeVar
 
@@ -192,6 +193,18 @@ class Inbox:
                 self._taken[name, key] = mark
                 taken.append(notice)
         return tuple(taken)
+
+    def oldest(self, resource: str) -> datetime | None:
+        """When the oldest of the notices of *resource* that wait was received; None: none does, or nobody knows."""
+        return min((n.at for n, _ in self._waiting.get(resource, {}).values() if n.at is not None), default=None)
+
+    def take_if(self, resource: str, wanted: Callable[[Notice], bool]) -> tuple[Notice, ...]:
+        """Those of *resource* that wait and are *wanted*."""
+        waiting = self._waiting.get(resource, OrderedDict())
+        keys = [key for key, (notice, _) in waiting.items() if wanted(notice)]
+        taken = [waiting.pop(key) for key in keys]
+        self._taken.update(((resource, key), mark) for key, (_, mark) in zip(keys, taken, strict=True))
+        return tuple(notice for notice, _ in taken)
 
     async def settle(self, notices: Sequence[Notice]) -> None:
         """*notices*, as they were taken, are dealt with and what came of it is durable.

@@ -61,7 +61,8 @@ class Push:
         self.turn: Callable[[Sequence[str]], object] = always
 
     async def hear(self, *keys: str, resource: str = "Property") -> None:
-        await self.inbox.put([Notice(resource=resource, key=key) for key in keys])
+        now = self.bench.clock.now()
+        await self.inbox.put([Notice(resource=resource, key=key, at=now) for key in keys])
 
     def pusher(self) -> Pusher:
         bench = self.bench
@@ -161,7 +162,8 @@ async def test_a_run_of_what_was_pushed_is_verified_like_any_other_and_moves_not
     assert all(verdict.matches for verdict in verify_tree(bench.fs, bench.out))
     manifests = [read_manifest(bench.fs, run.path) for run in find_runs(bench.fs, bench.out, "lake", "Property")]
     assert standing_of([manifest for manifest in manifests if manifest is not None]) == before
-    assert [event.records for event in bench.events if isinstance(event, Pushed)] == [20, 0]
+    told = [event for event in bench.events if isinstance(event, Pushed)]
+    assert (sum(each.records for each in told), sum(each.gone for each in told)) == (20, 10)
     assert view(bench) == truth(bench)
 
 
@@ -430,3 +432,29 @@ async def test_a_delta_and_a_sweep_after_a_push_end_at_the_truth(out: Path) -> N
         str(msgspec.json.encode({"ListingKey": key})) for key in keys[10:20]
     )
     assert all(verdict.matches for verdict in verify_tree(bench.fs, bench.out))
+
+
+async def test_what_a_delta_has_brought_since_it_was_announced_is_not_asked_for_again(out: Path) -> None:
+    """A burst of changes costs a delta a few pages; what it cannot see, as deletions, is still asked for."""
+    push = await ready(out)
+    bench = push.bench
+    keys = some(bench, 40)
+    for key in keys[:30]:
+        change(bench, key)
+    remove(bench, *keys[30:32])
+    await push.hear(*keys[:20], *keys[30:32])
+    bench.clock.advance(5)
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    bench.clock.advance(5)
+    change(bench, keys[25], Price=9)
+    await push.hear(keys[25])  # after the delta began
+    bench.server.asked.clear()
+    pusher = await push.drain()
+    assert pusher.spared == 20
+    assert sorted({url.partition("'")[2].partition("'")[0] for url in bench.server.asked}) == [
+        keys[25],
+        keys[30],
+        keys[31],
+    ]
+    assert view(bench) == truth(bench)
+    assert len(push.inbox) == 0

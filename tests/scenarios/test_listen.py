@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_killed_at_any_post_everything_acknowledged_is_still_there(
         assert asked(sandbox) == 0
 
 
-def inbox(workplace: Workplace) -> list[object]:  # type: ignore[type-arg]
+def inbox(workplace: Workplace) -> list[Path]:
     return sorted((workplace.out / "_harvester" / "inbox" / "centris").glob("*.ndjson"))
 
 
