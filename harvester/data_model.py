@@ -73,6 +73,17 @@ class DataModel(Struct, frozen=True, kw_only=True):
         """The types by their full names; what a resource or field refers to may be missing."""
         return {each.name: each for each in self.types}
 
+    def readable(self, prefix: str) -> dict[str, str]:
+        """The names of fields and values that begin with *prefix* and have a label, and that label; not those with
+        several."""
+        told: dict[str, set[str]] = {}
+        fields = ((field.name, field.label) for declared in self.types for field in declared.fields)
+        values = ((each.value, each.label) for lookup in self.lookups for each in lookup.values)
+        for name, label in (*fields, *values):
+            if name.startswith(prefix) and label:
+                told.setdefault(name, set()).add(label)
+        return {name: labels.pop() for name, labels in told.items() if len(labels) == 1}
+
     def lookups_by_name(self) -> dict[str, Lookup]:
         """The lists whose values are told here; RESO tells others in the records of its resource ``Lookup``."""
         return {each.name: each for each in self.lookups}

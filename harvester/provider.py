@@ -28,6 +28,7 @@ class SourceFacts:
 
     api_version: str | None = None  # as configured; None: the provider's default
     secrets: frozenset[str] = frozenset()  # names of the configured secrets
+    names: Mapping[str, str] | None = None  # readable ones, by the encoded ones they stand for; None: not wanted
     masked: str | None = None  # what becomes of masked values: ``null`` or ``stars``; None: the provider's default
 
 

@@ -76,7 +76,12 @@ def set_up(config: Config, name: str) -> Setup:
         raise ConfigError(str(error).removeprefix("provider: "), path=f"sources.{name}.provider") from error
     if provider.for_source is not None:
         secrets = frozenset(configured_secrets(next(iter(section.sharers.values()))))
-        facts = SourceFacts(api_version=section.api_version, secrets=secrets, masked=section.masked)
+        facts = SourceFacts(
+            api_version=section.api_version,
+            secrets=secrets,
+            masked=section.masked,
+            names=section.names if section.names is not None else {} if section.readable_names else None,
+        )
         provider = provider.for_source(facts)
     base_url = section.base_url or provider.base_url
     if base_url is None:

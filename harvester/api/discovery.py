@@ -1,7 +1,9 @@
-"""``resources = "all"``: what a provider's metadata names becomes what is harvested, with its real keys."""
+"""What the metadata of a provider decides before a run: which resources there are (``resources = "all"``), with their
+real keys, and what encoded names stand for (``readable_names``)."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
@@ -17,6 +19,9 @@ from harvester.errors import ArgumentError, ConfigError, HarvesterError
 from harvester.events import Event, ResourceFinished, SourceFailed, Warned
 from harvester.provider import Provider
 from harvester.store import layout
+from harvester.store.names import keep_names
+
+_ENCODED = "b__"  # begins names that are encoded (Spark RESO contract, section 9)
 
 
 class Discovery(Struct, frozen=True, kw_only=True):
@@ -47,7 +52,7 @@ async def discover(
     offline: bool = False,
     tolerant: bool = False,
 ) -> Discovery:
-    """Ask the metadata of every source that says ``resources = "all"`` which those are. Sends nothing without one.
+    """Ask the metadata of every source whose resources or names it is to tell. Sends nothing without one.
 
     Tables of the configuration for single resources stay in force, also for ones the metadata does not name.
 
@@ -59,12 +64,13 @@ async def discover(
         ConfigError: a provider cannot tell what it has.
         HarvesterError: its metadata cannot be had, and none was kept.
     """
-    if not any(section.everything for section in config.sources.values()):
+    if not any(section.everything or section.readable_names for section in config.sources.values()):
         return Discovery(config=config)
     check_config(config)
     check_source_names(names, config)
-    asked = [name for name in names or config.sources if config.sources[name].everything]
-    declared = {name: _provider(config, name) for name in asked}
+    sections = dict(config.sources)
+    asked = [name for name in names or sections if sections[name].everything or sections[name].readable_names]
+    declared = {name: _provider(config, name) for name in asked if sections[name].everything}
     events: list[Event] = []
     told: list[ToldModel] = []
     failures: dict[str, HarvesterError] = {}
@@ -78,10 +84,13 @@ async def discover(
                 raise
             failures[name] = error
             events.append(SourceFailed(at=ports.clock.now(), source=name, reason=str(error)))
-    sections = {name: section for name, section in config.sources.items() if name not in failures}
+    sections = {name: section for name, section in sections.items() if name not in failures}
     for each in told:
-        section, refusals = _expanded(sections[each.source], each, declared[each.source])
-        sections[each.source] = section
+        refusals: dict[str, str] = {}
+        if sections[each.source].readable_names:
+            sections[each.source] = await asyncio.to_thread(_named, sections[each.source], each, config, ports)
+        if each.source in declared:
+            sections[each.source], refusals = _expanded(sections[each.source], each, declared[each.source])
         at = ports.clock.now()
         if each.stale and not offline:
             message = f"the data model of {each.fetched:%Y-%m-%d %H:%M} UTC is used: {each.stale}"
@@ -103,6 +112,12 @@ async def discover(
             for name, reason in refusals.items()
         ]
     return Discovery(config=structs.replace(config, sources=sections), events=tuple(events), failures=failures)
+
+
+def _named(section: SourceConfig, told: ToldModel, config: Config, ports: Ports) -> SourceConfig:
+    """The section with what the metadata says that encoded names stand for; its own word counts first."""
+    kept = keep_names(ports.fs, PurePath(config.out), told.source, told.model.readable(_ENCODED))
+    return structs.replace(section, names={**kept, **(section.names or {})})
 
 
 def _provider(config: Config, name: str) -> Provider:

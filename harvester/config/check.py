@@ -17,7 +17,17 @@ _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _RESOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}){0,4}")
 
-OPTION_KEYS = ("translations", "language", "languages", "lead_horizon", "api_version", "link_lifetime", "masked")
+OPTION_KEYS = (
+    "translations",
+    "language",
+    "languages",
+    "lead_horizon",
+    "api_version",
+    "link_lifetime",
+    "masked",
+    "readable_names",
+    "names",
+)
 """Source keys that only some providers take; ``Provider.options`` names the ones a provider does."""
 
 

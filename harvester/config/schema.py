@@ -135,6 +135,8 @@ class SourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     translations: Literal["expand", "accept-language", "none"] | bool | None = None  # True: expand
     language: str | None = None  # Accept-Language, e.g. ``fr``
     languages: tuple[str, ...] | None = None  # to be read one after another; None: ``en`` and ``fr``
+    readable_names: bool | None = None  # Spark RESO: encoded names in the words of its metadata
+    names: dict[str, str] | None = None  # Spark RESO: what encoded names stand for, beside those of its metadata
     masked: Literal["null", "stars"] | None = None  # Spark: what becomes of values that a role may not see; None: null
     lead_horizon: Seconds | None = None  # IDX Broker: how far back leads are read
     budget: BudgetConfig = BudgetConfig()

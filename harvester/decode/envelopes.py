@@ -57,10 +57,10 @@ class ODataEnvelope:
     """``{"@odata.count": 133, "value": [...], "@odata.nextLink": "..."}``; count and link may be absent.
 
     Args:
-        shape: makes records what they are written as, from them and their body; None: they stay as they are.
+        shape: makes records what they are written as, from them, their body and walk; None: they stay as they are.
     """
 
-    def __init__(self, shape: Callable[[Sequence[Raw], bytes], Sequence[Raw]] | None = None) -> None:
+    def __init__(self, shape: Callable[[Sequence[Raw], bytes, Walk], Sequence[Raw]] | None = None) -> None:
         self._decode = msgspec.json.Decoder(_ODataBody).decode
         self._shape = shape
 
@@ -74,7 +74,7 @@ class ODataEnvelope:
             page = make_page(response, request, walk, body.value, rejected, link=body.next_link, count=body.count)
         if self._shape is None:
             return page
-        return msgspec.structs.replace(page, records=self._shape(page.records, response.body))
+        return msgspec.structs.replace(page, records=self._shape(page.records, response.body, walk))
 
 
 class ImsEnvelope:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from msgspec import Raw
+
 from harvester.auth.bearer import Bearer
+from harvester.decode.encoded_names import EncodedNames
 from harvester.decode.envelopes import ODataEnvelope
 from harvester.decode.masked import Masks
 from harvester.decode.odata_metadata import ODataMetadata
@@ -80,9 +84,17 @@ def _reso(name: str) -> Resource:
 
 
 def _as_asked(facts: SourceFacts) -> Provider:
-    masks = Masks(nested=False, keep=facts.masked == "stars")
-    return replace(PROVIDER, envelope=ODataEnvelope(masks.mark), shape=masks.shape)
+    masks, names = Masks(nested=False, keep=facts.masked == "stars"), EncodedNames(facts.names or {})
 
+    readable = () if facts.names is None else ("readable names",)  # which ones there are grows with time
+
+    def shape(records: Sequence[Raw], body: bytes, walk: Walk) -> Sequence[Raw]:
+        return masks.mark(names.resolve(records, body, walk.resource), body)
+
+    return replace(PROVIDER, envelope=ODataEnvelope(shape), shape=(*masks.shape, *readable))
+
+
+_MASKS = Masks(nested=False)
 
 PROVIDER = Provider(
     name="spark_reso",
@@ -128,10 +140,10 @@ PROVIDER = Provider(
     doubt=count,
     counts_pages=True,
     questions=ODataQuestions(),
-    envelope=ODataEnvelope(Masks(nested=False).mark),
-    shape=Masks(nested=False).shape,
+    envelope=ODataEnvelope(lambda records, body, walk: _MASKS.mark(records, body)),
+    shape=_MASKS.shape,
     for_source=_as_asked,
-    options=frozenset({"masked"}),
+    options=frozenset({"masked", "readable_names", "names"}),
     judge=judge,
     default_pause=30.0,
     signals=signals_in("spark"),

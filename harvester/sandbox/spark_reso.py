@@ -28,7 +28,7 @@ from harvester.sandbox.spark_keys import KEYS as ACCESS_KEYS
 from harvester.sandbox.spark_keys import SparkKey, holder_of, read_key
 from harvester.sandbox.spark_market import Market
 from harvester.sandbox.spark_order import behind
-from harvester.sandbox.spark_reso_metadata import field_types, metadata
+from harvester.sandbox.spark_reso_metadata import field_types, metadata, readable
 from harvester.sandbox.spark_reso_query import (
     ORDINARY_TOP,
     REPLICATION_TOP,
@@ -58,6 +58,7 @@ class SparkResoOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strict: bool = True  # replication keys get only the options of their phase
     expand_in_full: bool = False
     nested: Annotated[int, Meta(ge=1)] | None = None  # a set inside a record is cut behind so many, with a link to more
+    readable: bool = False  # the replica has the words of the metadata in the place of encoded names
     forget: Literal[400, 404, 410] | None = None  # status for tokens of an earlier run; None: they still hold
 
 
@@ -116,7 +117,7 @@ class SparkReso:
         else:
             rows = self._data.tables[resource].by_key
         for row in rows:
-            yield row.body
+            yield readable(row.body) if self._options.readable else row.body
 
     def shelves(self, resource: str) -> Sequence[Shelf]:
         return [Shelf(table=self._data.tables[resource], key=(KEYS[resource],), modified=MODIFIED)]

@@ -38,6 +38,15 @@ def metadata(tables: Mapping[str, Table]) -> bytes:
     ).encode()
 
 
+def readable(body: bytes) -> bytes:
+    """A record with the words of the metadata in the place of encoded values."""
+    for values in _ENCODED.values():
+        for code, text in values.items():
+            if text:
+                body = body.replace(b'"%b"' % code.encode(), b'"%b"' % text.encode())
+    return body
+
+
 def _entity_type(name: str, rows: Iterable[Row]) -> str:
     key = KEYS[name]
     properties = "".join(

@@ -106,6 +106,12 @@ def views_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
     return state_directory(out) / "views" / f"{source}.{resource_dirname}.json"
 
 
+def names_file(out: PurePath, source: str) -> PurePath:
+    """``out/_harvester/names/spark_reso.json``: what encoded names stand for."""
+    _check(source, "sources", "source name")
+    return state_directory(out) / "names" / f"{source}.json"
+
+
 def renewal_file(out: PurePath, source: str, resource_dirname: str) -> PurePath:
     """``out/_harvester/renewals/centris.Property.json``: the last run that found nothing new."""
     _check(source, "sources", "source name")

@@ -263,6 +263,8 @@ def test_every_field_of_the_schema_can_be_set_from_the_environment() -> None:
     special = {
         "translations": "true",
         "masked": "stars",
+        "readable_names": "true",
+        "names": '{ a = "b" }',
         "timeout": "9",
         "link_lifetime": "5m",
         "every": "1h30m",
