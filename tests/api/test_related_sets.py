@@ -233,6 +233,25 @@ async def test_what_was_read_before_a_crash_is_not_asked_for_again(begin: Begin)
             assert bench.view(name) == bench.truth(name)
 
 
+async def test_a_first_harvest_that_goes_on_later_is_as_new_as_the_listings_it_began_with(begin: Begin) -> None:
+    """FAULTS T09: what changed between its two parts is asked for by the next delta."""
+    async with begin("spark_reso", "Media", page_size=10) as bench:
+        match = Match(provider="spark_reso", resource="Media", nth=4)
+        bench.sandbox.faults.replace([Rule(fault="status:403", match=match, times=1)])
+        report, _ = await bench.run()
+        assert {each.resource: each.verdict for each in report.resources} == {"Property": "complete", "Media": "failed"}
+        bench.sandbox.faults.replace([])
+        bench.sandbox.mutate(40, "spark_reso")
+        report, _ = await bench.run()
+        assert {each.resource: each.mode for each in report.resources} == {"Property": "delta", "Media": "full"}
+        _, asked = await bench.run()
+        assert [path for path in asked if "Media" in path]
+        truth, listings = bench.truth("Media"), bench.truth("Property")
+        living = {json.loads(line)["ListingKey"] for line in listings}
+        held = {line for line in bench.view("Media") if json.loads(line)["ResourceRecordKey"] in living}
+        assert held == truth
+
+
 async def test_a_set_of_which_a_page_is_missing_is_none(begin: Begin) -> None:
     """FAULTS P06: a link that is left out is seen by the count; the old set stays, and is told to."""
     async with begin("spark_reso", "Media", page_size=1) as bench:
