@@ -6,7 +6,9 @@ without ``store.layout`` (FAULTS M03).
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Mapping
+
+from msgspec import Struct, structs
 
 
 class DeclaredField(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -83,6 +85,17 @@ class DataModel(Struct, frozen=True, kw_only=True):
             if name.startswith(prefix) and label:
                 told.setdefault(name, set()).add(label)
         return {name: labels.pop() for name, labels in told.items() if len(labels) == 1}
+
+    def renamed(self, names: Mapping[str, str]) -> DataModel:
+        """The same model of records whose members have other *names*, by those they have here."""
+        types = tuple(
+            structs.replace(
+                declared,
+                fields=tuple(structs.replace(each, name=names.get(each.name, each.name)) for each in declared.fields),
+            )
+            for declared in self.types
+        )
+        return structs.replace(self, types=types)
 
     def lookups_by_name(self) -> dict[str, Lookup]:
         """The lists whose values are told here; RESO tells others in the records of its resource ``Lookup``."""

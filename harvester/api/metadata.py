@@ -23,6 +23,7 @@ from harvester.errors import ArgumentError
 from harvester.events import Event
 from harvester.model import Headers, Response
 from harvester.store.manifest import Manifest, read_manifest
+from harvester.store.names import keep_names
 from harvester.store.runs import RunDirectory, find_runs
 
 
@@ -109,6 +110,8 @@ def _drift(
     config: Config, setup: Setup, model: DataModel, only: tuple[str, ...], limit: int | None, fs: Fs
 ) -> DriftReport:
     out = PurePath(config.out)
+    if setup.section.readable_names or setup.section.names:  # so its records name themselves
+        model = model.renamed({**keep_names(fs, out, setup.name, {}), **(setup.section.names or {})})
     types = model.types_by_name()
     lists = lists_of(model, _lookup_lines(fs, out, setup.name))
     checked: list[ResourceDrift] = []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import harvester
+from harvester.api.metadata import metadata
 from harvester.api.ports import Ports
 from harvester.api.verify import verify
 from harvester.api.view import view
@@ -53,6 +54,11 @@ async def test_custom_fields_keep_their_values_and_get_their_names(sandbox: Sand
     table = 'resource=[{ name = "Property", expand = "CustomFields", walk = "chain_with_expand" }]'
     config = configured(sandbox, tmp_path / "out", table, "readable_names=true", 'names={ b__WWVz = "Yes" }')
     assert (await harvester.run(config, sources=["spark_reso"])).complete
+    drift = (await metadata(config, "spark_reso", resources=["Property"], check=True)).drift
+    assert drift is not None
+    checked = {each.name: each for each in drift.resources[0].fields if each.name.startswith("CustomFields")}
+    assert checked["CustomFields.Example"].fill_rate == 1.0
+    assert not [each for each in checked.values() if each.drift]
     fields = {json.dumps(row["CustomFields"]) for row in told(config, "Property")}
     assert fields == {json.dumps([{"Example": "Yes", "Main_Builder's Model": "Craftsman"}])}
 
