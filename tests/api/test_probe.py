@@ -72,6 +72,23 @@ async def test_a_stream_is_warned_of_what_it_cannot_know(odd: Sandbox, tmp_path:
     assert "Property may lack records: the server ignores $filter" in warned.message
 
 
+async def test_a_large_resource_is_read_in_windows_of_time_because_the_probe_found_them_safe(tmp_path: Path) -> None:
+    """45 pages of 20: the plan says why, the run does it, and every record comes once."""
+    async with running_sandbox(Settings(seed=5, records=900, options={"odata_server": {}})) as odd:
+        budget = "budget = { windows = [{ requests = 10_000, seconds = 60 }], in_flight = 4 }\n"
+        heard = Heard()
+        report = await harvester.run(north(odd, tmp_path, "cap-20", budget), sink=heard)
+        assert report.exit_status == 0, report.resources[0].reason
+        (probed,) = heard.probed
+        assert probed.walk == "windows", probed
+        assert "counts 900 records, so windows of time can be read side by side" in probed.reason
+        (path,) = (tmp_path / "out").rglob("_manifest.json")
+        manifest = msgspec.json.decode(path.read_bytes())
+        assert {walk["pager"] for walk in manifest["walks"] if walk["phase"] == "full"} == {"windows"}
+        assert sum(walk["phase"] == "full" for walk in manifest["walks"]) > 1
+        assert manifest["records"] == 900
+
+
 async def test_a_stream_goes_by_the_walk_that_the_probe_chose(odd: Sandbox, tmp_path: Path) -> None:
     heard = Heard()
     async with harvester.open(north(odd, tmp_path, "links-offset,cap-40"), sink=heard) as session:

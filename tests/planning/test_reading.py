@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvester.inquiry import Inquiry, Link, Reply
-from harvester.model import Budget, Resource
+from harvester.model import Budget, Resource, Window
 from harvester.planning.dialogue import next_inquiry
 from harvester.planning.link_forms import LinkForm
-from harvester.planning.profile import Heard, Profile
+from harvester.planning.profile import Count, Heard, Profile
 from harvester.planning.reading import read_profile
 from harvester.planning.strategy import choose_strategy, kept_strategy
 from harvester.providers import load
@@ -84,11 +87,70 @@ def test_nothing_is_built_on_what_is_not_known(replies: tuple[Reply, ...]) -> No
     """A walk by values or offsets needs what it asks for to be honoured; a chain of offsets is always a doubt."""
     profile: Profile = read_profile(replies)
     chosen = choose_strategy(ODATA, PROPERTY, profile, Budget())
-    if chosen.walk in {"keyset", "offset"}:
+    if chosen.walk in {"keyset", "offset", "windows"}:
         assert profile.orderby is Heard.HONOURED
-    if chosen.walk == "keyset":
+    if chosen.walk in {"keyset", "windows"}:
         assert profile.filter is Heard.HONOURED
     if chosen.walk == "chain" and profile.link in {LinkForm.OFFSET, LinkForm.PAGE} and profile.usable and profile.rows:
         assert chosen.doubt
     if chosen.closing is not None and profile.dated and profile.rows:
         assert profile.filter in {Heard.HONOURED, Heard.UNKNOWN}
+
+
+def server(**more: Any) -> Profile:
+    """One whose links hold a token, and which filters, sorts and counts as asked."""
+    facts: dict[str, Any] = {
+        "requests": 6,
+        "rows": 100,
+        "usable": True,
+        "dated": True,
+        "cap": 100,
+        "page_size": 100,
+        "steady": True,
+        "records": 4_000,
+        "count": Count.UNKNOWN,
+        "link": LinkForm.TOKEN,
+        "link_leads_on": True,
+        "filter": Heard.HONOURED,
+        "orderby": Heard.HONOURED,
+    }
+    return Profile(**{**facts, **more})
+
+
+FAST = Budget(windows=(Window(requests=10_000, seconds=60),), in_flight=8)
+
+
+def test_many_pages_of_a_server_that_filters_and_sorts_are_read_in_windows_side_by_side() -> None:
+    chosen = choose_strategy(ODATA, PROPERTY, server(), FAST)
+    assert chosen.walk == "windows"
+    assert "counts 4,000 records, so windows of time can be read side by side" in chosen.reason
+    assert chosen.closing == "keyset"
+    assert not chosen.doubt
+    assert choose_strategy(ODATA, PROPERTY, server(link=LinkForm.NONE), FAST).walk == "windows"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({"filter": heard} for heard in Heard if heard is not Heard.HONOURED),
+        *({"orderby": heard} for heard in Heard if heard is not Heard.HONOURED),
+        *({"count": count} for count in (Count.WRONG, Count.ABSENT, Count.REFUSED)),
+        *({"records": 3_900}, {"records": None}, {"dated": False}, {"top": Heard.REFUSED}),
+    ],
+)
+def test_without_the_evidence_for_windows_the_links_are_followed(more: dict[str, Any]) -> None:
+    assert choose_strategy(ODATA, PROPERTY, server(**more), FAST).walk == "chain"
+
+
+def test_a_quota_that_one_walk_fills_is_not_spent_on_windows() -> None:
+    slow = Budget(windows=(Window(requests=20, seconds=60),), in_flight=8)
+    assert choose_strategy(ODATA, PROPERTY, server(), slow).walk == "chain"
+
+
+def test_a_walk_that_may_be_fallen_back_to_is_doubted_like_a_chosen_one() -> None:
+    """Windows may end in the server's own links; where those hold an offset, what they lose is not seen."""
+    profile = server(link=LinkForm.OFFSET)
+    kept = kept_strategy(ODATA, PROPERTY, profile, "windows")
+    assert not kept.doubt
+    assert "rows that shift while it is read are not seen" in kept.doubts["chain"]
+    assert not kept_strategy(ODATA, PROPERTY, server(), "windows").doubts
