@@ -26,7 +26,11 @@ def instead_of(provider: Provider, walk: Walk, error: HarvesterError, avoid: Col
         error: which ended *walk*.
         avoid: names of walks that are not to be taken.
     """
-    if walk.phase is not Phase.FULL or not _is_of_the_walk(error):
+    if not _is_of_the_walk(error):
+        return None
+    if walk.phase is Phase.DELTA and walk.pager in provider.look_back and walk.since is not None:
+        return replace(walk, since=None, reason=f"as far back as ever, of which only changes are written: {error}")
+    if walk.phase is not Phase.FULL:
         return None
     other = provider.instead.get(walk.pager)
     while other is not None and other in avoid:

@@ -33,7 +33,14 @@ from harvester.engine.stamps import stamp_of
 from harvester.engine.stream_ends import StreamEnds
 from harvester.engine.views import agree
 from harvester.engine.worker import MAX_RESTARTS
-from harvester.errors import ArgumentError, ConfigError, CursorExpired, OrderViolated, SeamBroken
+from harvester.errors import (
+    ArgumentError,
+    ConfigError,
+    CursorExpired,
+    OrderViolated,
+    ResourceRefused,
+    SeamBroken,
+)
 from harvester.model import PerValue, Phase, Rejected, Walk
 from harvester.store import commits as commit_logs
 from harvester.store import layout
@@ -222,7 +229,7 @@ class PageStream:
                     # With pages in hand that are not committed there is no position to go back to.
                     raise
                 position.frontier.restart(pager.first(walk))
-            except (SeamBroken, OrderViolated) as error:
+            except (SeamBroken, OrderViolated, ResourceRefused) as error:
                 # A stream cannot tell at its end that something may be missing.
                 doubtful = {*self.source.provider.doubts, *self._blueprint.doubts}
                 other = instead_of(self.source.provider, walk, error, avoid=doubtful)

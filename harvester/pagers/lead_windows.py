@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
-from harvester.errors import ArgumentError, PageTooLarge
+from harvester.errors import ArgumentError, FilterIgnored, PageTooLarge
 from harvester.model import Head, Page, PageRequest, Phase, Walk
 from harvester.pagers.paged_form import Progress, following_link, own_query, path_of, read_again, with_query
 
@@ -18,6 +18,7 @@ _LONGEST = 168 * 3600  # seconds; the maximum for leads and everything lead-rela
 _SHORTEST = 60  # seconds; the API's minimum is 0.0166 hours, 59.76 s
 _OVERLAP = 1  # seconds; windows are rounded to seconds and nobody says which edge belongs to them
 _HORIZON = 365 * 86400.0  # seconds
+_ANY_ZONE = timedelta(hours=15)
 
 
 class _Window(Struct, frozen=True):
@@ -50,19 +51,21 @@ class LeadWindowPager:
 
     def first(self, walk: Walk) -> PageRequest:
         """Raises ``ArgumentError`` when the walk has no readable end."""
-        try:
-            until = datetime.strptime(walk.until or "", _TEXT).replace(tzinfo=UTC)
-        except ValueError as error:
-            raise ArgumentError(
-                f"{walk.resource.name}: a walk through lead windows needs its end as YYYY-MM-DD hh:mm:ss in UTC, "
-                f"not {walk.until!r}."
-            ) from error
+        until = _bound(walk, walk.until)
         floor = until - timedelta(seconds=math.ceil(walk.horizon or _HORIZON))
+        if walk.phase is Phase.DELTA and walk.since is not None:
+            floor = _bound(walk, walk.since)  # behind *until* where this machine's clock was set back
         return _ask(walk, _newest(until, floor, self._dates_of(walk)[0]))
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
-        """Raises ``PageTooLarge`` when the answer is as long as answers can be, which hides what was cut off."""
+        """What comes next.
+
+        Raises:
+            PageTooLarge: the answer is as long as answers can be, which hides what was cut off.
+            FilterIgnored: the records are not those of the date that was asked about.
+        """
         window = _window(page.request)
+        _check_dates(walk, window, page)
         progress = window.progress.after(page)
         link = following_link(page, progress, _query(walk, window))
         if link is not None:
@@ -99,6 +102,50 @@ class LeadWindowPager:
 
     def fresh(self, walk: Walk, request: PageRequest, page: Page, heads: Sequence[Head]) -> Sequence[bool] | None:
         return None
+
+
+def _check_dates(walk: Walk, window: _Window, page: Page) -> None:
+    """Raises ``FilterIgnored`` when a record shows that ``dateType`` is not kept to.
+
+    Its times have no zone, so they may be the time of day anywhere; a date that never was is not in any window.
+    """
+    if not window.date:
+        return
+    end = _instant(window.end)
+    begin = end - timedelta(seconds=window.seconds)
+    for record in page.records:
+        text = _text(record, window.date)
+        if text is not None and not _may_lie_in(text, begin - _ANY_ZONE, end + _ANY_ZONE):
+            raise FilterIgnored(
+                f"{walk.resource.name}: asked about {window.date} in the {window.seconds} s before {window.end} UTC, "
+                f"the server answers with a record of {text!a}: it does not keep to dateType"
+            )
+
+
+def _may_lie_in(text: str, begin: datetime, end: datetime) -> bool:
+    try:
+        return begin <= _instant(text) <= end
+    except ValueError:  # 0000-00-00 00:00:00
+        return False
+
+
+def _text(record: Raw, name: str) -> str | None:
+    """The text member *name*; None: there is none."""
+    try:
+        value = msgspec.json.decode(record, type=dict[str, Raw]).get(name)
+        return None if value is None else msgspec.json.decode(value, type=str)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _bound(walk: Walk, text: str | None) -> datetime:
+    try:
+        return _instant(text or "")
+    except ValueError as error:
+        raise ArgumentError(
+            f"{walk.resource.name}: a walk through lead windows needs its bounds as YYYY-MM-DD hh:mm:ss in UTC, "
+            f"not {text!r}."
+        ) from error
 
 
 def _newest(until: datetime, floor: datetime, date: str) -> _Window:

@@ -15,8 +15,6 @@ from harvester.planning.closing import read_instant, since_text
 from harvester.provider import Provider
 from harvester.store.manifest import Manifest, WalkEvidence
 
-_SHORTEST = 60.0  # seconds; no provider takes a shorter window
-
 
 class Standing(Struct, frozen=True, kw_only=True):
     """Where a replica of one resource stands after its finished runs."""
@@ -115,15 +113,13 @@ def _delta_walk(provider: Provider, full: Walk, standing: Standing) -> Walk:
 def _looking_back(provider: Provider, full: Walk, name: str, watermark: str | None) -> Walk:
     """*full* back to *watermark*, less the overlap; None: as far as ever."""
     since = since_text(watermark, provider.overlap, provider.timestamps)
-    begin, until = read_instant(since), read_instant(full.until or "")
-    if watermark is None or begin is None or until is None:
+    if watermark is None:
         return structs.replace(full, id=name, phase=Phase.DELTA, reason="as far back as ever: no watermark is known")
     return structs.replace(
         full,
         id=name,
         phase=Phase.DELTA,
         since=since,
-        horizon=max(_SHORTEST, (until - begin).total_seconds()),  # this machine's clock may have been set back
         reason=f"what changed since {since}: the last success, less the provider's overlap",
     )
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from harvester.errors import ArgumentError, OrderViolated, PageTooLarge, ProtocolError
+from harvester.errors import ArgumentError, FilterIgnored, OrderViolated, PageTooLarge, ProtocolError
 from harvester.model import Page, PageRequest, PerValue, Phase, Resource, Walk
 from harvester.pagers.lead_windows import LeadWindowPager
 
@@ -237,10 +237,16 @@ def test_duplicates_of_the_shared_second_are_left_to_their_keys() -> None:
 DATES = ("subscribeDate", "lastEdited", "lastActivityDate")
 
 
+def changes_walk(hours: float) -> Walk:
+    """A delta whose watermark lies so far back; its horizon is that of a full walk."""
+    since = datetime(2026, 3, 1, 12, tzinfo=UTC) - timedelta(hours=hours)
+    return make_walk(phase=Phase.DELTA, since=f"{since:%Y-%m-%d %H:%M:%S}")
+
+
 def changes_since(hours: float) -> list[PageRequest]:
     """What a delta asks for, when its watermark lies so far back."""
     pager = LeadWindowPager(dates={"leads/lead": DATES})
-    walk = make_walk(phase=Phase.DELTA, since="2026-03-01 00:00:00", horizon=hours * 3600)
+    walk = changes_walk(hours)
     asked, todo = [], [pager.first(walk)]
     while todo:
         asked.append(todo.pop())
@@ -268,7 +274,7 @@ def test_a_delta_after_three_weeks_tiles_them_over_each_date() -> None:
 def test_halves_of_a_window_keep_its_date() -> None:
     """Status 413 says that a window holds too much (IDX Broker contract, section 2)."""
     pager = LeadWindowPager(dates={"leads/lead": DATES})
-    walk = make_walk(phase=Phase.DELTA, since="2026-03-01 00:00:00", horizon=WEEK * 3600)
+    walk = changes_walk(WEEK)
     second = pager.follow(walk, make_page(pager.first(walk)), ())[0]
     assert pager.with_size(walk, second, None).url.endswith("&dateType=lastEdited")
     assert "interval=84&" in pager.with_size(walk, second, None).url
@@ -277,3 +283,25 @@ def test_halves_of_a_window_keep_its_date() -> None:
 def test_a_full_walk_goes_by_one_date_only() -> None:
     pager = LeadWindowPager(dates={"leads/lead": DATES})
     assert "dateType" not in pager.first(make_walk(horizon=3600.0)).url
+
+
+@pytest.mark.parametrize(
+    ("date", "ignored"),
+    [
+        ("2026-03-01 11:00:00", False),
+        ("2026-02-28 16:00:00", False),  # in some zone
+        ("2026-02-20 11:00:00", True),
+        ("0000-00-00 00:00:00", True),
+    ],
+)
+def test_a_record_that_is_not_of_the_date_asked_about_is_noticed(date: str, ignored: bool) -> None:
+    """FAULTS P15: a server that does not know dateType answers by its own date, and hides what was edited."""
+    pager = LeadWindowPager(dates={"leads/lead": ("lastEdited",)})
+    walk = changes_walk(7.5)
+    request = pager.first(walk)
+    page = Page(request=request, url=request.url, records=[Raw(f'{{"id":"1","lastEdited":"{date}"}}'.encode())])
+    if ignored:
+        with pytest.raises(FilterIgnored, match="does not keep to dateType"):
+            pager.follow(walk, page, ())
+    else:
+        assert pager.follow(walk, page, ()) == ()

@@ -226,7 +226,7 @@ def test_a_delta_of_leads_looks_back_to_the_last_success_less_an_hour() -> None:
     full = lead_run("1", Phase.FULL, "2026-02-27T12:00:00Z", "2026-02-27 12:00:00")
     (walk,) = delta_walks(load("idx_broker"), [full], [walk_of("idx_broker", "leads/lead")]) or ()
     assert (walk.pager, walk.phase, walk.since) == ("windows", Phase.DELTA, "2026-02-27 11:00:00")
-    assert walk.horizon == 49 * 3600
+    assert walk.horizon is None
     assert walk.until == "2026-03-01 12:00:00"
 
 
@@ -242,7 +242,11 @@ def test_a_clock_that_was_set_back_still_asks_for_a_window() -> None:
     """FAULTS C01."""
     full = lead_run("1", Phase.FULL, "2026-03-05T12:00:00Z", "2026-03-05 12:00:00")
     (walk,) = delta_walks(load("idx_broker"), [full], [walk_of("idx_broker", "leads/lead")]) or ()
-    assert walk.horizon == 60.0
+    assert walk.since is not None
+    assert walk.until is not None
+    assert walk.since > walk.until
+    request = load("idx_broker").pager(walk.pager).first(walk)
+    assert request.url.startswith("leads/lead?interval=0.0167&startDatetime=2026-03-01+12:00:00")
 
 
 # ------------------------------------------------------------------ which runs it takes to know

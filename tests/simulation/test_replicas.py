@@ -225,6 +225,37 @@ def test_a_delta_soon_after_another_writes_nothing_of_leads() -> None:
     simulate("leads again", 0, play)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_where_dates_of_leads_cannot_be_asked_about_the_horizon_is_read_again(refused: bool) -> None:
+    """FAULTS P15: older versions may not know dateType, and refuse it or answer as if it were not there."""
+
+    async def play(world: World) -> None:
+        async with served(world, LEADS, records=200) as sandbox:
+            config, life = LEADS.config(world), Life(world, LEADS, silent=False)
+            life.any = False
+            assert await attempt(world, config, life, None)
+            exchange = sandbox.exchange
+
+            async def older(**asked: Any) -> Reply:
+                known = str(asked["target"]).partition("&dateType=")[0]
+                reply = await exchange(**{**asked, "target": known})
+                if refused and known != asked["target"]:
+                    return msgspec.structs.replace(reply, status=400, body=b"")
+                return reply
+
+            sandbox.exchange = older  # type: ignore[method-assign]
+            await asyncio.sleep(DAY)
+            for _ in range(9):
+                life.change()
+            await asyncio.sleep(600)
+            assert await attempt(world, config, life, None, mode="delta")
+            check_nothing_missing(world, LEADS, life)
+            manifest = finished(world.machine)["leads/lead"][1]
+            assert manifest.records < len(life.all_lines())
+
+    simulate("leads of older versions", 0, play)
+
+
 @EVERY
 def test_a_delta_of_no_changes_is_one_request_for_each_walk(subject: Subject) -> None:
     """Of leads one over each date that a change may have moved: nothing else tells of them all."""
