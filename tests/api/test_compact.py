@@ -20,14 +20,14 @@ from harvester.engine.foldable import foldable
 from harvester.engine.held import Held
 from harvester.engine.state import grounded, load_state
 from harvester.errors import ArgumentError, Locked, StorageError
-from harvester.model import Resource, Walk
+from harvester.model import Relation, Resource, Walk
 from harvester.planning.delta import standing_of
 from harvester.store.current import CurrentRun, begin_current
 from harvester.store.documents import encode_document, read_document
 from harvester.store.key_table import PARTS, KeyTable
 from harvester.store.layout import data_kind, manifest_path, name_behind, state_directory
 from harvester.store.lines import read_lines
-from harvester.store.manifest import Manifest, read_manifest
+from harvester.store.manifest import Manifest, newest_of, read_manifest, write_manifest
 from harvester.store.runs import find_runs
 from harvester.store.verify import verify_run
 from tests.fakes.clock import FakeClock, SeededRng
@@ -537,3 +537,30 @@ def test_a_base_survives_a_reader_of_an_earlier_release(start: Start) -> None:
     fs.replace(manifest_path(path), encode_document(plain))
     assert read_document(fs, manifest_path(path), Manifest, frozenset({1})) == plain
     assert problems(fs) == []
+
+
+async def test_sets_stay_as_they_are_and_their_parents_no_newer_than_they_are() -> None:
+    """Related records are brought up to date from the runs of their parents behind one that they name."""
+    life = Life()
+    await life.begin()
+    for key in ("000001", "000002"):
+        life.change(key)
+        await life.run("delta")
+    runs = runs_of(life.fs)
+    sets = structs.replace(
+        runs[0][1],
+        resource="Media",
+        relation=Relation(parent="Property", parent_key=("ListingKey",), member="ResourceRecordKey"),
+        parent_run=runs[1][1].run,
+        shards=(),
+        records=0,
+    )
+    for run in ("20260301T130000Z", "20260302T130000Z"):
+        directory = directory_of("Media") / f"run={run}"
+        life.fs.make_directory(directory)
+        write_manifest(life.fs, directory, structs.replace(sets, run=run))
+    rows = {row.resource: row for row in compacted(life.fs, fold=True).resources}
+    assert rows["Media"].why_not == "its records are sets of another resource"
+    assert rows["Media"].runs_after == 2
+    assert [manifest.run for _, manifest in runs_of(life.fs)] == [f"{runs[1][1].run}-1", runs[2][1].run]
+    assert newest_of(runs_of(life.fs)[0][1]) == runs[1][1].run

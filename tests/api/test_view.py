@@ -230,6 +230,19 @@ def test_what_there_is_is_told_as_the_provider_names_it(harvested: Harvested) ->
 # ------------------------------------------------------------------ damage and bounds
 
 
+def test_a_shard_that_was_written_anew_is_refused_though_it_can_be_read(harvested: Harvested) -> None:
+    """FAULTS F07: as many lines, a whole frame, and not what was sealed."""
+    run = harvested.run([record("1"), record("2")])
+    directory = layout.run_directory(OUT, "centris", "Property", run)
+    name = next(each for each in harvested.fs.names(directory) if each.startswith("part-"))
+    harvested.fs.remove(directory / name)
+    shard = ShardFile(harvested.fs, directory, name, Compression.ZSTD)
+    shard.write([record("1") + b"\n", record("3") + b"\n"], 2, None, None)
+    shard.seal()
+    with pytest.raises(StorageError, match="has other content than when it was sealed"):
+        harvested.view()
+
+
 def test_what_this_release_does_not_understand_is_refused(harvested: Harvested) -> None:
     """A kind of shard that may take records away must not be passed over."""
     name = harvested.run([record("1")])
