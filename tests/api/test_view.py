@@ -223,7 +223,7 @@ def test_several_sources_must_be_told_apart(harvested: Harvested) -> None:
 
 def test_what_there_is_is_told_as_the_provider_names_it(harvested: Harvested) -> None:
     harvested.run([record("1")], resource=structs.replace(PROPERTY, name="clients/featured"))
-    with pytest.raises(ArgumentError, match="no finished run of 'Nosuch'; there is clients/featured$"):
+    with pytest.raises(ArgumentError, match=r"no finished run of 'Nosuch'; there is clients/featured$"):
         harvested.view("Nosuch")
 
 
