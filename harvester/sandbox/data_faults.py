@@ -82,6 +82,7 @@ def _local(instant: int, zone: ZoneInfo) -> str:
     return moment.isoformat(timespec="seconds")
 
 
+_NO_DATE = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * SECOND  # from here on there is none in every zone
 _FEW = 3  # rows with an odd time: fewer than a page holds
 _ODD = ("none", "lower", "leap", "24", "first", "last", "offset")
 
@@ -138,6 +139,8 @@ def _zoned(arguments: str) -> Fault:
             instant = row.instant // SECOND * SECOND
             if scene.rng.random() < 0.5:
                 instant = night + scene.rng.randrange(0, 7_200) * SECOND
+            if instant >= _NO_DATE:  # another fault dated it so
+                continue
             shelf.put_time(row, _local(instant, zone), instant)
 
     return _data_fault(change)

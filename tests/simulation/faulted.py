@@ -22,6 +22,7 @@ _LASTING = ("ts", "tz", "frac", "ties")  # they changed the rows themselves, whi
 def harvest_under(contestant: Contestant, rules: Sequence[Rule], truth: str, told: list[str]) -> Play:
     """A play. *told* takes what came of it, in a few words, first."""
     lasting = any(rule.fault.partition(":")[0] in _LASTING for rule in rules)
+    stamped = not lasting and truth != "silent"  # whether every change has a new time, so that a delta can see it
 
     async def play(world: World) -> None:
         async with world.serving(records=contestant.records, options=contestant.options) as sandbox:
@@ -56,10 +57,10 @@ def harvest_under(contestant: Contestant, rules: Sequence[Rule], truth: str, tol
                     break
                 assert again <= _AGAIN, f"not complete although nothing fails any more: {report}"
                 await world.machine.clock.sleep(_AN_HOUR if again == 1 else _A_MONTH)
-                if contestant.changes:
+                if contestant.changes and stamped:
                     witness.began()
                 report = await world.harvest(config, **options)
-            if contestant.changes and not lasting and truth != "silent":
+            if contestant.changes and stamped:
                 await world.machine.clock.sleep(_AN_HOUR)
                 witness.began()
                 again += 1
