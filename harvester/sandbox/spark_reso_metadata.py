@@ -16,7 +16,7 @@ _TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _LABEL = "RESO.OData.Metadata.StandardName"
 _ENCODED: Mapping[str, Mapping[str, str]] = {
-    "MediaCategory": {"Photo": "", "b__cGhvdG8-": "Photo", "Branded Virtual Tour": ""},
+    "MediaCategory": {"Photo": "", "b__cGhvdG8-": "Photo", "Branded Virtual Tour": "", "Document": ""},
 }
 """Value lists named like their field; an encoded value has a readable text (contract, section 9)."""
 _CUSTOM = {"b__RXhhbXBsZQ--": "Example", "Main_Builder's Model": ""}
