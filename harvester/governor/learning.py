@@ -26,6 +26,15 @@ _UNNAMED = 50  # the same after a refusal that taught no limit
 _TRUSTED = 1000  # answers without a refusal, after which more may be open, one for every …
 _STEP = 100  # … answers more
 
+_CLEAN = 60.0
+"""Seconds without a refusal after which one more may be open: no window that short holds anybody back. The first three
+of them are short enough that a limit of an hour is met with three requests open, and so are refused, at most."""
+
+_TOLD = 20
+"""Answers after which twice as many may be open, where answers tell a limit: it holds the rate, and the next run, which
+knows it from the beginning, is not careful either."""
+_DOUBLINGS = 8
+
 _STALE = timedelta(days=30)
 """A limit that was only inferred may have been another program's doing: it is found out again some time."""
 
@@ -46,6 +55,9 @@ class Learning:
         self._careful = not declared and not learned
         self._accepted: deque[tuple[float, float]] = deque(maxlen=EXACT)
         self._row = 0  # answers since the last refusal
+        self._clean: float | None = None  # monotonic, of the first of them
+        self._latest = 0.0  # monotonic, of the last of them
+        self._told: int | None = None  # how many there were when an answer told a limit
         self._alone = 0  # answers in a row until which one request is open
 
     @property
@@ -55,16 +67,22 @@ class Learning:
             return EXACT
         if self._row < self._alone:
             return 1
-        return _CAREFUL + max(0, self._row - _TRUSTED) // _STEP
+        minutes = 0 if self._clean is None else int((self._latest - self._clean) / _CLEAN)
+        told = 0 if self._told is None else min(_DOUBLINGS, (self._row - self._told) // _TOLD)
+        return max(_CAREFUL + max(minutes, (self._row - _TRUSTED) // _STEP), _CAREFUL << told)
 
     def answered(self, admitted: float, now: float) -> None:
         """A request was accepted."""
         self._row += 1
+        self._clean = now if self._clean is None else self._clean
+        self._latest = now
         if not self._declared:
             self._accepted.append((admitted, now))
 
     def told(self, gate: Gate, evidence: str) -> None:
         """An answer told of the window *gate*."""
+        if self._told is None and gate.told_limit is not None and not evidence.startswith(INFERRED):
+            self._told = self._row
         if gate.seconds is None or (gate.told_limit is None and gate.kind == "unknown"):
             return
         key, fact = (gate.seconds, gate.unit), (gate.told_limit, gate.kind)
@@ -92,7 +110,8 @@ class Learning:
 
         Where the budget declares windows they are believed: somebody else may use the credential (FAULTS Q07).
         """
-        self._row = 0
+        self._row, self._clean = 0, None
+        self._told = None if self._told is None else 0
         limits = [window.limit for window in signal.windows if window.limit is not None]
         named = bool(limits) or any(window.remaining is not None for window in signal.windows)
         guess = None
