@@ -7,9 +7,7 @@ when there are ten million.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import PurePath
 from types import TracebackType
 from typing import Self
@@ -17,15 +15,12 @@ from typing import Self
 import msgspec
 
 from harvester.contracts import Fs
-from harvester.errors import StorageError
+from harvester.store.scratch import Scratch
 
 PARTS = 256
 _BUFFERED = 50_000  # keys in memory before they go to the file
 _RANK = 4  # bytes before a time
 _SCHEMA = (
-    "PRAGMA journal_mode=OFF",
-    "PRAGMA synchronous=OFF",
-    "PRAGMA locking_mode=EXCLUSIVE",
     "PRAGMA cache_size=-2048",
     "CREATE TABLE blocks(part INTEGER, rows BLOB)",
     "CREATE INDEX by_part ON blocks(part)",
@@ -40,9 +35,7 @@ _decode = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, bytes]]).decode
 
 
 class KeyTable:
-    """A SQLite file that is never trusted after its process has ended: opening deletes it.
-
-    Blocking; for one thread at a time, which need not be the one that made it.
+    """In a file that is never trusted after its process has ended. Blocking; for one thread at a time.
 
     Args:
         path: the file, in a private directory that exists. None: in memory.
@@ -50,20 +43,10 @@ class KeyTable:
     """
 
     def __init__(self, fs: Fs, path: PurePath | None, *, buffered: int = _BUFFERED, nowhere: str = ":memory:") -> None:
-        self._fs, self._path, self._buffered = fs, path, buffered
+        self._buffered = buffered
         self._rows: Part = {}
-        if path is not None:
-            fs.remove(path)
-        with self._explained():
-            self._database = sqlite3.connect(
-                nowhere if path is None else str(path), isolation_level=None, check_same_thread=False
-            )
-            try:
-                for statement in _SCHEMA:
-                    self._database.execute(statement).close()
-            except sqlite3.Error:
-                self._database.close()
-                raise
+        self._scratch = Scratch(fs, path, _SCHEMA, doing="keep the keys to compare", nowhere=nowhere)
+        self._database = self._scratch.database
 
     @classmethod
     def temporary(cls, fs: Fs) -> Self:
@@ -102,7 +85,7 @@ class KeyTable:
         if self._rows:
             self._spill()
         rows: Part = {}
-        with self._explained():
+        with self._scratch.explained():
             blocks = self._database.execute("SELECT rows FROM blocks WHERE part = ?", (place,)).fetchall()
         for (block,) in blocks:
             for mark, name, time in _decode(block):
@@ -120,14 +103,12 @@ class KeyTable:
     def clear(self) -> None:
         """Forget everything."""
         self._rows = {}
-        with self._explained():
+        with self._scratch.explained():
             self._database.execute("DELETE FROM blocks").close()
 
     def close(self) -> None:
         """Close and remove the file; a second call does nothing."""
-        self._database.close()
-        if self._path is not None:
-            self._fs.remove(self._path)
+        self._scratch.close()
 
     def __enter__(self) -> Self:
         return self
@@ -142,18 +123,8 @@ class KeyTable:
         for mark, (name, time) in self._rows.items():
             parts[mark[0]].append((mark, name, time))
         self._rows = {}
-        with self._explained():
+        with self._scratch.explained():
             self._database.executemany("INSERT INTO blocks VALUES (?, ?)", _blocks(parts))
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"{self._path or 'key table'}: cannot keep the keys to compare: {error}. Free some space, then run "
-                "the same command again. What was committed before stays valid."
-            ) from error
 
 
 def _is_older(one: bytes, other: bytes) -> bool:

@@ -6,8 +6,7 @@ import sqlite3
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from hashlib import sha256
 from operator import lt, xor
@@ -20,6 +19,7 @@ import msgspec
 
 from harvester.contracts import Fs
 from harvester.errors import StorageError
+from harvester.store.scratch import Scratch
 
 _CACHE_KIB = 16 * 1024  # for the index, which is read and written everywhere
 _LEAST_CACHE_KIB = 1024  # as long as pages are only put behind each other
@@ -29,9 +29,6 @@ _ORDERED_FROM = 200  # records: a smaller page in order costs more memory than i
 _ONE = Struct("=q").unpack
 
 _SCHEMA = (
-    "PRAGMA journal_mode=OFF",
-    "PRAGMA synchronous=OFF",
-    "PRAGMA locking_mode=EXCLUSIVE",
     f"PRAGMA cache_size=-{_LEAST_CACHE_KIB}",
     "CREATE TABLE held(k INTEGER PRIMARY KEY, place INTEGER)",  # every key, and where its first version stands
     # Names of the keys (for pages in order only) and those versions, 8 bytes a row of the page.
@@ -124,22 +121,10 @@ class SeenKeys:
     """
 
     def __init__(self, fs: Fs, path: PurePath | None, *, ordered_from: int = _ORDERED_FROM) -> None:
-        self._fs = fs
-        self._path = path
         self._ordered_from = ordered_from
         self.number = 0  # keys held, whatever their versions
-        if path is not None:
-            fs.remove(path)
-        with self._explained():
-            self._database = sqlite3.connect(
-                ":memory:" if path is None else str(path), isolation_level=None, check_same_thread=False
-            )
-            try:
-                for statement in _SCHEMA:
-                    self._database.execute(statement).close()
-            except sqlite3.Error:
-                self._database.close()
-                raise
+        self._scratch = Scratch(fs, path, _SCHEMA, doing="keep the keys seen")
+        self._database = self._scratch.database
         self._pages = 0
         self._indexed = False  # whether any page came out of order
         self._walked: defaultdict[str, _Walked] = defaultdict(_Walked)  # by scope
@@ -169,7 +154,7 @@ class SeenKeys:
         page = self._pages << _INDEX_BITS
         walked = self._walked[scope]
         in_order = len(keys) >= self._ordered_from and walked.top < keys[0] and all(map(lt, keys, keys[1:]))
-        with self._explained():
+        with self._scratch.explained():
             self._run(_KEEP, (self._pages, names.tobytes() if in_order else None, marks.tobytes()))
             self._pages += 1
             walked.top = max(walked.top, *keys)
@@ -218,9 +203,7 @@ class SeenKeys:
 
     def close(self) -> None:
         """Close and remove the file; a second call does nothing."""
-        self._database.close()
-        if self._path is not None:
-            self._fs.remove(self._path)
+        self._scratch.close()
 
     def __enter__(self) -> Self:
         return self
@@ -229,16 +212,6 @@ class SeenKeys:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"{self._path or 'key index'}: cannot keep the keys seen: {error}. Free some space, then run the same "
-                "command again. What was committed before stays valid."
-            ) from error
 
 
 def _json(numbers: Iterable[int]) -> str:
