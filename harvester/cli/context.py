@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -16,6 +17,9 @@ from harvester.cli.calls import REAL, Api
 from harvester.cli.descriptors import fill_closed_descriptors
 from harvester.report.lines import RawOutput
 from harvester.report.render import console_on, write_line
+
+if TYPE_CHECKING:
+    from harvester.api.configuration import Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,11 @@ class Context:
     def narration(self) -> Console:
         """Where a person is told what happens: the terminal, or standard error where the output is for a program."""
         return console_on(self.stdout if self.for_a_person else self.stderr)
+
+    def settings(self, config: Path | None, overrides: Sequence[str] | None, out: str | None) -> Config:
+        """The configuration in the file *config*, under what ``--set`` and ``--out`` say."""
+        given = [*(overrides or ()), *([f"out={out}"] if out is not None else ())]
+        return self.api.load_config(as_path(config), overrides=given, ports=self.ports)
 
     def narrate(self, text: str, style: str = "") -> None:
         """Tell a person what happens, in one line that is never broken."""

@@ -82,8 +82,7 @@ async def metadata(
         raise ArgumentError("--limit is a number of records, 1 or more, and needs --check")
     if file is not None and offline:
         raise ArgumentError("--file and --offline both say where the data model comes from; give one of them")
-    overrides = [*(set_ or ()), *([f"out={out}"] if out is not None else ())]
-    settings = context.api.load_config(as_path(config), overrides=overrides, ports=context.ports)
+    settings = context.settings(config, set_, out)
     report = await context.api.metadata(
         settings,
         source,

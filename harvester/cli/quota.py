@@ -11,7 +11,7 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
-from harvester.cli.context import Given, as_path
+from harvester.cli.context import Given
 from harvester.report import units
 from harvester.report.render import safe, table_of, write_line
 
@@ -60,8 +60,7 @@ def quota(
     debug
         show tracebacks and log everything to standard error.
     """
-    overrides = [*(set_ or ()), *([f"out={out}"] if out is not None else ())]
-    settings = context.api.load_config(as_path(config), overrides=overrides, ports=context.ports)
+    settings = context.settings(config, set_, out)
     report = context.api.quota(settings, sources=tuple(source or ()), drop=forget, ports=context.ports)
     if json:
         context.raw_stdout.write(msgspec.json.encode(report) + b"\n")
