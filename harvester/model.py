@@ -131,6 +131,7 @@ class Walk(Struct, frozen=True, kw_only=True):
     phase: Phase = Phase.FULL
     value: str | None = None  # the PerValue value this walk is for (IMS database, idxID)
     since: str | None = None  # lower bound on the modification time, text as the provider writes it
+    known: str | None = None  # a modification time that was met before and is not below *since*, text; None: none
     until: str | None = None  # upper bound, text
     above: str | None = None  # lower bound on the first identity member, inclusive, text; None: none
     below: str | None = None  # upper bound on it, exclusive

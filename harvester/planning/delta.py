@@ -99,6 +99,7 @@ def _delta_walk(provider: Provider, full: Walk, standing: Standing) -> Walk:
         phase=Phase.DELTA,
         value=full.value,
         since=since,
+        known=standing.watermarks[full.value],
         enough=full.enough,  # a feed that changes faster than it answers would be read for ever
         page_size=full.page_size,
         select=full.select,

@@ -31,12 +31,37 @@ def table(*seconds: int) -> OdataTable:
 
 
 def walk(since: int) -> Walk:
-    return Walk(id="n00", resource=PROPERTY, pager="changes", phase=Phase.DELTA, since=stamp(since))
+    """What changed since, of a table whose last record was met three seconds later."""
+    known = stamp(since + 3)
+    return Walk(id="n00", resource=PROPERTY, pager="changes", phase=Phase.DELTA, since=stamp(since), known=known)
 
 
 def test_a_page_that_reaches_behind_the_beginning_is_all_there_is() -> None:
     read = read_all(PAGER, walk(90), table(*range(100)))
     assert (len(read.keys), read.requests) == (10, 1)
+
+
+def test_where_the_record_that_was_met_last_has_changed_the_page_must_come_twice() -> None:
+    """FAULTS H11: nothing else tells the latest rows of one database from those of another."""
+    seconds = [second for second in range(100) if second != 93]
+    read = read_all(PAGER, walk(90), table(*seconds))
+    assert (len(read.keys), read.requests) == (9, 2)
+
+
+def test_two_pages_that_differ_are_none_of_them_believed() -> None:
+    """FAULTS H11: what the first one brought is not taken, and all is read as ever."""
+    seconds = [second for second in range(100) if second != 93]
+    server, other = table(*seconds), table(*(second + 1 for second in seconds if second != 92))
+    asked = PAGER.first(walk(90))
+    page = other.answer(asked)
+    heads = PageHeads(page.records, HeadReader(PROPERTY))
+    assert PAGER.fresh(walk(90), asked, page, heads) == [False] * len(page.records)
+    (again,) = PAGER.follow(walk(90), page, heads)
+    assert again.url == asked.url
+    page = server.answer(again)
+    heads = PageHeads(page.records, HeadReader(PROPERTY))
+    assert PAGER.fresh(walk(90), again, page, heads) == [False] * len(page.records)
+    assert PAGER.follow(walk(90), page, heads) == (PAGER.behind.first(walk(90)),)
 
 
 @pytest.mark.parametrize("since", [0, 50, 80, 81])
