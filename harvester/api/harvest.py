@@ -15,6 +15,7 @@ from msgspec import structs
 from harvester.api.assembly import assemble, choose
 from harvester.api.discovery import discover
 from harvester.api.locks import lock_source
+from harvester.api.modes import MODES
 from harvester.api.ports import Ports
 from harvester.api.probe import forget_surprises, settle
 from harvester.api.promise import promises_of
@@ -27,8 +28,6 @@ from harvester.events import Event, ResourceFinished, RunFinished, RunStarted
 from harvester.report.tally import Report, Tally
 from harvester.store.prepare import prepare_output
 from harvester.store.shards import Compression
-
-MODES = ("auto", "full", "delta", "sweep")
 
 
 async def run(

@@ -12,6 +12,8 @@ from msgspec import Struct, structs
 from harvester.api.assembly import Chosen, Holder, Setup, assemble, choose
 from harvester.api.discovery import discover
 from harvester.api.ledger import look_into_ledger
+from harvester.api.modes import MODES
+from harvester.api.plan_changes import History, expected, history_of, job_of
 from harvester.api.ports import Ports
 from harvester.api.probe import KnownServer, known_servers, settle
 from harvester.api.rehearsal import MOST_REQUESTS, Account, Job, Rehearsal, rehearse_shared
@@ -20,10 +22,11 @@ from harvester.config.schema import Config
 from harvester.contracts import Transport
 from harvester.engine.ask import count
 from harvester.engine.source import Source
-from harvester.errors import HarvesterError
+from harvester.errors import ArgumentError, HarvesterError
 from harvester.events import Event
 from harvester.governor.learned import read_learned
 from harvester.model import Budget, Phase
+from harvester.planning.changes import REMEMBERED, kind_of
 from harvester.planning.delta import standing_of
 from harvester.planning.forecast import Forecast, Measured, measured, stages_of
 from harvester.planning.plan import Wanted, full_walks
@@ -34,6 +37,11 @@ from harvester.store.manifest import Manifest, read_manifest
 from harvester.store.runs import find_runs
 
 _SECONDS_A_REQUEST = 0.8  # until a source has been measured
+
+_REASONS: dict[str, str] = {
+    Phase.DELTA: "what changed since the last complete run, less an overlap",
+    Phase.SWEEP: "all keys are listed, and what differs is fetched again",
+}
 
 Counts = dict[tuple[str, str], int | None]
 """Records of (source, resource) as the provider counts them; None: it does not say."""
@@ -52,6 +60,8 @@ class PlannedResource(Struct, frozen=True, kw_only=True):
     bytes: int | None  # bodies on the wire; None: not known
     seconds: float | None  # from now until it has ended; None: *requests* is not known
     implied: bool  # not asked for, but needed by another resource
+    mode: str = Phase.FULL  # full | delta | sweep; "": the run would refuse it
+    least: int | None = None  # requests it takes at least; None: *requests* is the estimate of all
     delta: bool = False  # a run in mode auto would bring only what changed since the last harvest
     doubt: str = ""  # why the run may miss something though it meets no failure; "" when it may not
     probed: datetime | None = None  # aware UTC, when a probe found what decides the walk; None: none did
@@ -98,21 +108,28 @@ async def plan(
     offline: bool = False,
     sources: Sequence[str] = (),
     resources: Sequence[str] = (),
+    mode: str = "auto",
     ports: Ports | None = None,
 ) -> PlanReport:
-    """Plan a full harvest, and rehearse it: the governor itself says how long the quota makes it last.
+    """Plan what ``run`` would do, and rehearse it: the governor itself says how long the quota makes it last.
 
     Records are estimated from the provider's own count where its contract has one (one request a resource), else
     from the last finished run. So are requests, their time and their size. What the quota ledger says is spent is
     spent in the rehearsal too. A server without a contract that is not known yet is probed first.
 
+    How much has changed nobody knows before: what a delta or a sweep needs is told by the last ones, and what it needs
+    at least.
+
     Args:
         offline: send nothing; estimate from earlier runs only.
+        mode: of the run: ``auto``, ``full``, ``delta`` or ``sweep``.
     Raises:
         ConfigError: as ``run``.
         StorageError: the quota ledger, or the server that keeps it, cannot be read.
     """
     ports = ports or Ports()
+    if mode not in MODES:
+        raise ArgumentError(f"there is no mode {mode!r}; there is {', '.join(MODES)}")
     config = (await discover(config, sources, ports=ports, offline=offline)).config
     chosen = choose(config, sources, resources, ports)
     counts: Counts = {}
@@ -124,10 +141,11 @@ async def plan(
             await settle(config, chosen, ready, resources=resources, ports=ports, sink=_silent, stop=anyio.Event())
             for source in ready:
                 try:
-                    await _count(source, wanted[source.name], ports, counts)
+                    items = _to_count(config, source.name, wanted[source.name], mode, ports)
+                    await _count(source, items, ports, counts)
                 except HarvesterError as error:
                     problems[source.name] = str(error)
-    planned = plan_sources(config, chosen, ports, resources=resources, counts=counts)
+    planned = plan_sources(config, chosen, ports, resources=resources, counts=counts, mode=mode)
     return PlanReport(
         out=config.out,
         at=ports.clock.now(),
@@ -144,12 +162,13 @@ def plan_sources(
     resources: Sequence[str] = (),
     counts: Counts | None = None,
     most: int = MOST_REQUESTS,
+    mode: str = Phase.FULL,
 ) -> tuple[PlannedSource, ...]:
     """Plan *chosen* from what is on disk and from *counts*. Sends nothing; blocks while it rehearses.
 
     *most*: requests of one credential to rehearse one by one.
     """
-    drafts = [_draft(config, each, _wanted(each, resources), counts or {}, ports) for each in chosen]
+    drafts = [_draft(config, each, _wanted(each, resources), counts or {}, ports, mode) for each in chosen]
     rehearsals: dict[str, Rehearsal] = {}
     for troupe in troupes(chosen):
         rehearsal = _rehearse(config, [draft for draft in drafts if draft.chosen.name in troupe], ports, most)
@@ -197,26 +216,67 @@ class _Draft(Struct, frozen=True):
     measured: bool
 
 
-def _draft(config: Config, chosen: Chosen, wanted: Sequence[Wanted], counts: Counts, ports: Ports) -> _Draft:
+def _to_count(config: Config, source: str, wanted: Sequence[Wanted], mode: str, ports: Ports) -> list[Wanted]:
+    """Those of *wanted* of which everything is read or listed: a count tells nothing of what changed."""
+    finished = {item.resource.name: _finished(config, source, item.resource.dirname, ports) for item in wanted}
+    kinds = _kinds(wanted, finished, mode)
+    return [item for item in wanted if kinds[item.resource.name] in {Phase.FULL, Phase.SWEEP}]
+
+
+def _kinds(wanted: Sequence[Wanted], finished: Mapping[str, Sequence[Manifest]], mode: str) -> dict[str, str]:
+    """What a run in *mode* does with each resource."""
+    deltas = goes_on(wanted, finished)
+    parents = {item.resource.per_value.resource for item in wanted if item.resource.per_value is not None}
+    return {
+        name: kind_of(mode, goes_on=name in deltas, keyed=bool(item.resource.key) and name not in parents)
+        for item in wanted
+        for name in (item.resource.name,)
+    }
+
+
+def _draft(config: Config, chosen: Chosen, wanted: Sequence[Wanted], counts: Counts, ports: Ports, mode: str) -> _Draft:
     setup = chosen.setup
     known = known_servers(config, chosen, wanted, ports)
     wanted = [known[name].follow(item) if (name := item.resource.name) in known else item for item in wanted]
     finished = {item.resource.name: _finished(config, setup.name, item.resource.dirname, ports) for item in wanted}
     runs = {name: _last_full(manifests) for name, manifests in finished.items()}
-    deltas = goes_on(wanted, finished)
+    deltas, kinds = goes_on(wanted, finished), _kinds(wanted, finished, mode)
     mean = measured([run for run in runs.values() if run is not None])
-    return _Draft(
-        chosen,
-        tuple(
-            _told(
-                _resource(setup, item, runs[item.resource.name], mean, counts, ports),
-                known.get(item.resource.name),
-                delta=item.resource.name in deltas,
-            )
-            for item in wanted
-        ),
-        mean.seconds is not None,
+    drafted = []
+    for item in wanted:
+        name = item.resource.name
+        draft = _told(_resource(setup, item, runs[name], mean, counts, ports), known.get(name), delta=name in deltas)
+        if kinds[name] != Phase.FULL:
+            out = PurePath(config.out)
+            history = history_of(out, setup.name, item.resource.dirname, finished[name], ports)
+            draft = _changes(draft.planned, kinds[name], history, item, setup, ports)
+        drafted.append(draft)
+    return _Draft(chosen, tuple(drafted), mean.seconds is not None)
+
+
+def _changes(
+    planned: PlannedResource, kind: str, history: History, item: Wanted, setup: Setup, ports: Ports
+) -> _Drafted:
+    """The plan of a delta or a sweep, where *planned* is that of reading everything."""
+    if not kind:
+        refused = "there is no complete harvest with these settings to go on from; run with --mode full first"
+        changed = structs.replace(planned, mode="", records=None, requests=None, bytes=None, walks=None, doubt=refused)
+        return _Drafted(structs.replace(changed, evidence=""), None)
+    walk = full_walks(setup.provider, item, [""] if item.resource.per_value else None, ports.clock.now())[0]
+    told, least = expected(kind, history, walk, planned.walks or 1, planned.records, setup, ports)
+    requests = least if told is None else max(least, told.requests)
+    mean = measured([manifest for manifest, _ in history[-REMEMBERED:]])
+    changed = structs.replace(
+        planned,
+        mode=kind,
+        records=None if told is None else told.records,
+        requests=requests,
+        least=least if told is None or least < requests else None,
+        bytes=None if mean.wire_bytes is None else round(requests * mean.wire_bytes),
+        evidence="" if told is None else f"the last {units.number_of(told.runs, kind)}",
+        reason=_REASONS[kind],
     )
+    return _Drafted(changed, job_of(setup, planned.resource, item.resource.needs, requests, mean, _SECONDS_A_REQUEST))
 
 
 def _resource(
@@ -345,7 +405,8 @@ def _planned(draft: _Draft, rehearsal: Rehearsal) -> PlannedSource:
             binding=rehearsal.binding,
             waited=rehearsal.waited,
         ),
-        complete=all(each.requests is not None for each in planned),
+        # Of what nothing is known but the least, the sum is a lower bound as well.
+        complete=all(each.requests is not None and each.requests != each.least for each in planned),
         measured=draft.measured,
         credentials=tuple(
             PlannedCredential(credential=name, windows=_in_words(budget), in_flight=budget.in_flight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from cyclopts import Parameter
@@ -14,7 +14,7 @@ from harvester.report import units
 from harvester.report.render import safe, table_of, write_line
 
 if TYPE_CHECKING:
-    from harvester.api.plan import PlannedSource
+    from harvester.api.plan import PlannedResource, PlannedSource
 
 
 async def plan(
@@ -22,6 +22,7 @@ async def plan(
     config: Annotated[Path | None, Parameter(alias="-c")] = None,
     source: list[str] | None = None,
     resource: list[str] | None = None,
+    mode: Literal["auto", "full", "delta", "sweep"] = "auto",
     offline: bool = False,
     out: str | None = None,
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
@@ -52,6 +53,9 @@ async def plan(
         only this source; can be given several times.
     resource
         only this resource; can be given several times.
+    mode
+        of the run that is planned. How much has changed nobody knows before: what deltas and sweeps need is told by the
+        last ones, and what they need at least.
     offline
         send nothing.
     out
@@ -70,6 +74,7 @@ async def plan(
         offline=offline,
         sources=tuple(source or ()),
         resources=tuple(resource or ()),
+        mode=mode,
         ports=context.ports,
     )
     if json:
@@ -89,28 +94,31 @@ def _write(planned: PlannedSource, console: Console) -> None:
         own = "; ".join(each.windows) or "no limit is known"
         write_line(console, f"credential {each.credential}: {own}; at most {each.in_flight} in flight")
     numbers = ("walks", "records", "requests", "bytes", "done in")
-    columns = ("resource", "walk", *numbers, "estimated from")
+    modes = ("mode",) if any(item.mode != "full" for item in planned.resources) else ()
+    columns = ("resource", *modes, "walk", *numbers, "estimated from")
     table = table_of(*columns, right=numbers, dispensable=("estimated from", "walks"))
     for item in planned.resources:
         table.add_row(
             safe(f"{item.resource} (needed by others)" if item.implied else item.resource),
-            safe(item.walk),
+            *((safe(item.mode or "refused"),) if modes else ()),
+            safe(item.walk if item.mode == "full" else "-"),
             _known(item.walks),
             _known(item.records),
-            _known(item.requests),
+            _requests(item),
             "?" if item.bytes is None else units.size(item.bytes),
             "?" if item.seconds is None else units.duration(item.seconds),
             safe(item.evidence or "-"),
         )
     console.print(table)
-    for walk, reason in dict.fromkeys((item.walk, item.reason) for item in planned.resources if item.reason):
+    reasons = ((item.walk if item.mode == "full" else item.mode, item.reason) for item in planned.resources)
+    for walk, reason in dict.fromkeys((walk, reason) for walk, reason in reasons if walk and reason):
         write_line(console, f"{walk}: {reason}")
     for item in planned.resources:
         if item.probed is not None:
             write_line(console, f"{item.resource}: probed {item.probed:%Y-%m-%d %H:%M} UTC: {'; '.join(item.seen)}")
         if item.doubt:
             write_line(console, f"{item.resource}: in doubt: {item.doubt}", "yellow")
-    if changes := [item.resource for item in planned.resources if item.delta]:
+    if changes := [item.resource for item in planned.resources if item.delta and item.mode == "full"]:
         write_line(console, f"{', '.join(changes)}: run brings only what changed; this plan is for run --mode full")
     if planned.problem:
         write_line(console, f"could not count: {planned.problem}", "yellow")
@@ -120,6 +128,11 @@ def _write(planned: PlannedSource, console: Console) -> None:
 
 def _known(number: int | None) -> str:
     return "?" if number is None else units.count(number)
+
+
+def _requests(item: PlannedResource) -> str:
+    """What is usual, or what is the least."""
+    return f"≥ {units.count(item.least)}" if item.least and item.least == item.requests else _known(item.requests)
 
 
 def _forecast(planned: PlannedSource) -> str:

@@ -133,7 +133,7 @@ def test_a_directory_without_a_harvest_is_status_2(command: str, tmp_path: Path)
 def test_plan_tells_walks_reasons_requests_and_time(demo: tuple[Path, object]) -> None:
     shown = on_disk()
     config = demo[0] / "_harvester" / "demo.toml"
-    assert invoke(["plan", "-c", str(config), "--offline", "--out", str(demo[0])], shown.context) == 0
+    assert invoke(["plan", "-c", str(config), "--mode=full", "--offline", f"--out={demo[0]}"], shown.context) == 0
     text = shown.stdout.getvalue()
     assert "snapshot: One answer is the whole set" in text
     assert re.search(r"in all \d+ requests, [\d.]+ .?B, about", text)

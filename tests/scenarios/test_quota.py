@@ -71,7 +71,7 @@ def test_a_plan_waits_for_the_window_that_earlier_commands_have_filled(
     budget = ("--set", "sources.centris.budget.windows=[{requests=8, seconds=600}]")
 
     def forecast() -> dict[str, Any]:
-        done = workplace.run("plan", *arguments, *budget, "--offline", "--json")
+        done = workplace.run("plan", *arguments, *budget, "--mode=full", "--offline", "--json")
         assert done.returncode == 0, done.stderr
         source: dict[str, Any] = json.loads(done.stdout)["sources"][0]
         assert source["measured"]

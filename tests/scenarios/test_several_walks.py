@@ -46,6 +46,6 @@ def test_the_second_full_harvest_is_cut_where_the_first_has_learned(
     begins = {part[low] for part in of_one} - {None}
     assert begins
     assert begins <= {part[high] for part in of_one}
-    planned = workplace.run("plan", "-c", str(sandbox.config), "--source", source, "--offline")
+    planned = workplace.run("plan", "-c", str(sandbox.config), "--source", source, "--offline", "--mode=full")
     assert planned.returncode == 0, planned.stderr
     assert walk in planned.stdout

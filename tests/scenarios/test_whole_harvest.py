@@ -126,4 +126,7 @@ def test_status_and_plan_tell_of_the_finished_harvest(harvest: tuple[SandboxProc
     assert "Property" in status.stdout
     plan = workplace.run("plan", "-c", str(sandbox.config), "--source", "centris")
     assert plan.returncode == 0, plan.stderr
+    assert "delta: what changed since" in plan.stdout
+    plan = workplace.run("plan", "-c", str(sandbox.config), "--source", "centris", "--mode", "full")
+    assert plan.returncode == 0, plan.stderr
     assert "keyset" in plan.stdout
