@@ -564,3 +564,33 @@ async def test_sets_stay_as_they_are_and_their_parents_no_newer_than_they_are() 
     assert rows["Media"].runs_after == 2
     assert [manifest.run for _, manifest in runs_of(life.fs)] == [f"{runs[1][1].run}-1", runs[2][1].run]
     assert newest_of(runs_of(life.fs)[0][1]) == runs[1][1].run
+
+
+def test_names_that_went_are_durable_before_their_files_go(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAULTS F05, on file systems whose journal does not keep the two directories of a move together."""
+    fs, done = start(), list[tuple[str, PurePath]]()
+    place = state_directory(OUT) / "compact" / "lake.Property"
+    fs.make_directory(place / "folded" / "run=20260301T130000Z")  # of a process that was killed
+
+    def noted(name: str) -> None:
+        act = getattr(fs, name)
+
+        def noting(path: PurePath, *more: PurePath) -> None:
+            done.append((name, path))
+            act(path, *more)
+
+        monkeypatch.setattr(fs, name, noting)
+
+    runs = [path for path, _ in runs_of(fs)]
+    for name in ("sync_directory", "remove_tree", "rename"):
+        noted(name)
+    compacted(fs, fold=True)
+    synced = [number for number, each in enumerate(done) if each == ("sync_directory", directory_of())]
+    removed = [
+        number for number, (name, path) in enumerate(done) if name == "remove_tree" and place in (path, path.parent)
+    ]
+    moved = [number for number, (name, path) in enumerate(done) if name == "rename" and path in runs]
+    assert synced[0] < removed[0]
+    assert len(moved) == len(runs)
+    after = next(number for number in removed if number > moved[-1])
+    assert [number for number in synced if moved[-1] < number < after]
