@@ -162,9 +162,7 @@ class Spark:
             if choice < 0.9:
                 instant = instant_at(self._settings.clock.now())
                 price = money(rng, 45_000, 2_400_000)
-                # A stream of its own: the listings change as they always did.
-                chance = Random(f"{self._settings.seed}:{row.key}:{instant}")
-                changed = [kind for kind in EXPANSIONS if chance.random() < 1 / 3]
+                changed = [kind for kind in EXPANSIONS if self._set_changes.random() < 1 / 3]
                 self._listings.put(updated_row(row, stamp(instant), instant - instant % 10**9, price, changed))
             else:
                 self._listings.remove(row.key)
@@ -183,6 +181,11 @@ class Spark:
         return holder_of(ask)
 
     # -------------------------------------------------------------- the data
+
+    @cached_property
+    def _set_changes(self) -> Random:
+        """A stream of its own: the listings change as they always did."""
+        return self._settings.rng(self.name, "sets")
 
     @cached_property
     def _market(self) -> Market:

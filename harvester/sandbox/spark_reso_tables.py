@@ -34,6 +34,7 @@ class ResoTables:
 
     def __init__(self, settings: Settings, market: Market) -> None:
         self._market = market
+        self._set_changes = settings.rng("spark_reso", "sets")  # of its own: the listings change as they always did
         listings = market.listings()
         related: dict[str, list[Row]] = {}
         for name in RELATED:
@@ -85,8 +86,7 @@ class ResoTables:
         if rng.random() < 1 / 3:
             fields["PhotosChangeTimestamp"] = json_bytes(modified)
             fields["PhotosCount"] = b"%d" % self._replace_photo(row.key, modified)
-        # Streams of their own: the listings change as they always did.
-        chance = Random(f"{row.key}:{instant}")
+        chance = self._set_changes
         if chance.random() < 1 / 4:
             fields["DocumentsChangeTimestamp"] = json_bytes(modified)
             self._change_document(row.key, modified)

@@ -414,7 +414,7 @@ def test_an_update_changes_the_price_and_tells_which_photos_documents_and_videos
 
     before, held = fields(), {kind: sets(kind.lower()) for kind in EXPANSIONS}
     caller.clock.advance(60)
-    caller.simulator.mutate(30)
+    caller.simulator.mutate(90)
     after = fields()
     changed = {
         key: {name for name in after[key] if after[key][name] != before[key][name]} for key in before.keys() & after

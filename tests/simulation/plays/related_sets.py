@@ -77,7 +77,7 @@ async def _quiet(world: World, provider: str, config: Config, unrest: _Unrest) -
         assert await attempt(world, config, unrest, None, mode=mode)
     names = [_full_name(provider, each) for each in config.sources[provider].related]
     for name in names:
-        _check_sets(world, provider, name)
+        check_sets(world, provider, name)
     sets = [entry.path for entry in world.requests(provider)[asked:] if _is_for_a_set(entry.path)]
     assert not sets, f"no stamp has moved, and {len(sets)} sets were asked for: {sets[0]}"
     assert await attempt(world, config, unrest, None, mode="sweep", allow_purge=True)
@@ -95,7 +95,7 @@ def _full_name(provider: str, name: str) -> str:
     return f"listings/{name}" if provider == "spark" else name
 
 
-def _check_sets(world: World, provider: str, name: str) -> None:
+def check_sets(world: World, provider: str, name: str) -> None:
     """The sets of every listing that lives are the provider's; those of listings that have gone wait for a sweep."""
     parent, key = PARENTS[provider]
     simulator = world.sandbox.simulator(provider)
