@@ -11,6 +11,8 @@ import anyio
 import msgspec
 import pytest
 
+from harvester.api.ports import Ports
+from harvester.api.status import status
 from harvester.engine.pushing import Pace, Pusher
 from harvester.engine.state import grounded, load_state
 from harvester.errors import (
@@ -164,6 +166,8 @@ async def test_a_run_of_what_was_pushed_is_verified_like_any_other_and_moves_not
     assert standing_of([manifest for manifest in manifests if manifest is not None]) == before
     told = [event for event in bench.events if isinstance(event, Pushed)]
     assert (sum(each.records for each in told), sum(each.gone for each in told)) == (20, 10)
+    (row,) = status(bench.out, ports=Ports(fs=bench.fs)).resources
+    assert (row.mode, row.pushed is not None) == ("full", True)
     assert view(bench) == truth(bench)
 
 
@@ -263,7 +267,7 @@ async def test_while_a_run_is_broken_off_its_notices_wait(out: Path, broken_off:
     await push.drain()
     assert bench.server.asked == []
     assert len(push.inbox) == 1
-    assert "wait" in warnings(bench)[0]
+    assert ("broken off" if broken_off == "run" else "come to its end") in warnings(bench)[0]
     if broken_off == "run":
         bench.fs.remove_tree(directory)
     else:
