@@ -194,7 +194,9 @@ class Evidence:
         before = [position.expected for name, position in self._crew.positions.items() if name.startswith("w")]
         # Sending times of the first and last page are in the commits; the run began with the earliest.
         first = min((log[0].at for log in commits.values() if log), default=started)
-        told = [self._anchor(walk) for name, walk in self._crew.walks.items() if name[0] in "wn"]
+        # A part may not have begun when another one found that the server ignores its filter (FAULTS P15).
+        begun = {name: walk for name, walk in sorted(self._crew.walks.items()) if name in self._crew.positions}
+        told = [self._anchor(walk) for name, walk in begun.items() if name[0] in "wn"]
         anchors = [anchor for anchor in told if anchor is not None]
         return Manifest(
             run=self._run,
@@ -223,7 +225,7 @@ class Evidence:
             sets=sum(entry.rows for entry in shards if data_kind(entry.path) == ShardKind.SETS),
             relation=self.resource.relation,
             parent_run=self.as_new_as,
-            walks=tuple(self._walk(name, walk) for name, walk in sorted(self._crew.walks.items())),
+            walks=tuple(self._walk(name, walk) for name, walk in begun.items()),
             splits=self._sketches.splits() if self.resource.key else (),
             gaps=(self._gaps or (Gap(cause=reason, missing=self._missing),)) if reason else (),
             sweep=self._sweep,
