@@ -27,9 +27,8 @@ def test_a_first_harvest_that_goes_on_hours_later_is_as_new_as_the_listings_it_b
             sandbox.faults.replace([Rule(fault="status:403", match=match, times=1)])
             assert not (await world.harvest(config)).complete
             sandbox.faults.replace([])
-            await asyncio.sleep(7_200)
             sandbox.mutate(40, "spark_reso")
-            await asyncio.sleep(60)
+            await asyncio.sleep(7_200)
             report = await world.harvest(config)
             assert {each.resource: each.mode for each in report.resources} == {"Property": "delta", "Media": "full"}
             await asyncio.sleep(7_200)
@@ -47,9 +46,8 @@ def test_a_set_that_was_refused_is_asked_for_again_beyond_every_overlap() -> Non
         async with world.serving(records=40) as sandbox:
             config = world.config("spark_reso", resources=("Property",), related=("Media",))
             assert (await world.harvest(config)).complete
-            await asyncio.sleep(7_200)
             sandbox.mutate(40, "spark_reso")
-            await asyncio.sleep(60)
+            await asyncio.sleep(7_200)
             match = Match(provider="spark_reso", resource="Media", nth=2)
             sandbox.faults.replace([Rule(fault="status:400", match=match, times=1)])
             assert not (await world.harvest(config)).complete
