@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from harvester.engine.crew import Crew
 from harvester.engine.endings import Endings, Short
 from harvester.engine.evidence import Evidence
-from harvester.engine.parts import whole
+from harvester.engine.parts import root_of, whole
 from harvester.engine.source import Blueprint
 from harvester.engine.workshop import Workshop
 from harvester.errors import FilterIgnored
@@ -51,9 +51,9 @@ class Closing:
             return None
         reason = ""
         for letter, following in zip(ROUNDS, f"{ROUNDS[1:]}-", strict=True):
-            lacking = {each.walk[1:] for each in short}
+            lacking = {root_of(each.walk)[1:] for each in short}
             again = [
-                structs.replace(walk, id=name)
+                self._uncut(walk, name)
                 for walk in walks
                 if walk.phase is Phase.DELTA
                 and ((name := f"{letter}{walk.id[1:]}") in earlier or walk.id[1:] in lacking)
@@ -95,7 +95,12 @@ class Closing:
         if told is None:
             return None
         again = {walk.id[1:] for walk in closing if walk.phase is Phase.DELTA}
-        return [*(each for each in before if each.walk[0] in "wn" and each.walk[1:] not in again), *told]
+        return [*(each for each in before if each.walk[0] in "wn" and root_of(each.walk)[1:] not in again), *told]
+
+    def _uncut(self, walk: Walk, name: str) -> Walk:
+        """*walk* to be read once more as *name*, in one piece if it was cut."""
+        cut = len(self._crew.family(walk.id)) > 1
+        return structs.replace(walk, id=name, until=None if cut else walk.until, part_of="")
 
     def _close(self, walk: Walk, letter: str) -> Walk | None:
         crew = self._crew

@@ -49,13 +49,14 @@ class Endings:
         self._source, self._transport, self._crew = source, transport, crew
 
     async def short(self, walks: Sequence[Walk], shop: Workshop) -> list[Short] | None:
-        """Those of *walks* that may lack something, each with its cause; None: asked to stop."""
+        """Those of *walks*, or of the parts they were cut into, that may lack something; None: asked to stop."""
         found: list[Short] = []
-        ended = [
-            walk for walk in walks if (position := self._crew.positions.get(walk.id)) is not None and position.done
-        ]
-        for walk in ended:
-            told, stopped = await unless_stopped(shop.stop, partial(self._judge, self._crew.walks[walk.id]))
+        parts = [part for walk in walks for part in self._crew.family(walk.id)]
+        for part in parts:
+            position = self._crew.positions.get(part.id)
+            if position is None or not position.done:
+                continue
+            told, stopped = await unless_stopped(shop.stop, partial(self._judge, part))
             if stopped:
                 return None
             if told is not None:
@@ -95,7 +96,7 @@ class Endings:
     async def _has_changed_since(self, walk: Walk, pager: LinkedPager, met: int) -> bool:
         """Whether what was not met has changed since the walk began, by a count that leaves that out."""
         until = second_after(self._crew.positions[walk.id].anchor)
-        if walk.since is None or until is None or self._source.provider.timestamps != "iso":
+        if walk.since is None or walk.until is not None or until is None or self._source.provider.timestamps != "iso":
             return False
         number = await self._count(structs.replace(walk, until=until), pager)
         return number is not None and number <= met
