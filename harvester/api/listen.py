@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import PurePath
 
 import anyio
@@ -27,7 +28,8 @@ from harvester.contracts import Sink
 from harvester.engine.pushing import Pace, Pusher
 from harvester.engine.site import Site
 from harvester.engine.source import Source
-from harvester.errors import ArgumentError, CredentialsRefused, WaitError
+from harvester.engine.stopping import unless_stopped
+from harvester.errors import ArgumentError, CredentialsRefused, HarvesterError, WaitError
 from harvester.events import Event, Listening, RunFinished, RunStarted, Waiting, Warned
 from harvester.report.pushes import PushHealth
 from harvester.store import layout
@@ -84,6 +86,7 @@ class Listener:
         self._inboxes: dict[str, Inbox] = {}
         self._doors: dict[str, Door] = {}
         self._pushers: dict[str, Pusher] = {}
+        self._over = anyio.Event()  # it is to end though the site does not stop
         self._paused: dict[str, datetime] = {}
         self._warned: dict[str, float] = {}  # monotonic, by source
         # Secrets are read before anything is opened.
@@ -103,13 +106,14 @@ class Listener:
         """Records of *source* that were announced and are in no run yet."""
         return len(self._inboxes[source]) if source in self._inboxes else 0
 
-    async def run(self, address: str | None, *, path: str = "/", drain: bool = False) -> None:
-        """Work until the site stops.
+    async def run(self, address: str | None, *, path: str = "/", drain: bool = False, ends: bool = False) -> None:
+        """Work until the site stops. Of a source whose credential is refused nothing is asked, but all is still kept.
 
         Args:
             address: host and port to listen at; None: only what is in the inboxes is worked off.
             path: of the URL that is posted to. Behind it stands the name of the source; with one source it need not.
             drain: end when nothing more can be done.
+            ends: end also when nothing is asked of any source any more.
         Raises:
             ConfigError: a secret is none, or the address cannot be listened at.
             Locked: another process listens for one of the sources.
@@ -121,14 +125,26 @@ class Listener:
             for each, source in self._pairs:
                 locks.callback(lock_inbox(self._ports.fs, self._site.out, source.name).release)
                 await self._open(each, source, opened)
-            if address is None:
-                await self._push(drain=drain)
-                return
+            # Raised outside the task group, which would wrap it.
+            failures: list[HarvesterError] = []
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._listen, address, path)
-                await self._push(drain=drain)
-                if drain:
-                    tasks.cancel_scope.cancel()
+
+                async def work(one: Callable[[], Awaitable[None]]) -> None:
+                    try:
+                        await one()
+                    except HarvesterError as error:
+                        failures.append(error)
+                        tasks.cancel_scope.cancel()
+
+                if address is not None:
+                    tasks.start_soon(work, partial(self._listen, address, path))
+                async with anyio.create_task_group() as pushes:
+                    for pusher in self._pushers.values():
+                        pushes.start_soon(work, partial(pusher.run, drain=drain))
+                if ends and all(self.errors):
+                    self._over.set()
+            if failures:
+                raise failures[0]
 
     async def _open(self, each: Chosen, source: Source, opened: AsyncExitStack) -> None:
         site, push = self._site, each.setup.provider.push
@@ -142,10 +158,13 @@ class Listener:
         opened.push_async_callback(deliveries.close)
         await deliveries.open(site.clock.now().timestamp())
 
+        def turn(names: Sequence[str], *, last: bool) -> AbstractAsyncContextManager[bool]:
+            return self._turns.of(source.name, names, last=last)
+
         def refused(message: str) -> None:
             self._warn(source.name, message)
 
-        pusher = Pusher(source, site, inbox, lambda names: self._turns.of(source.name, names), self._pace)
+        pusher = Pusher(source, site, inbox, turn, self._pace)
         self._pushers[source.name], self._inboxes[source.name] = pusher, inbox
         self._doors[source.name] = Door(
             push,
@@ -158,11 +177,6 @@ class Listener:
             heard=pusher.hear,
             refused=refused,
         )
-
-    async def _push(self, *, drain: bool) -> None:
-        async with anyio.create_task_group() as tasks:
-            for pusher in self._pushers.values():
-                tasks.start_soon(lambda pusher=pusher: pusher.run(drain=drain))  # type: ignore[misc]
 
     async def _listen(self, address: str, path: str) -> None:
         site = self._site
@@ -184,7 +198,7 @@ class Listener:
             for name in self._doors:
                 if not self._keys[name] and not _is_this_machine(host):
                     self._warn(name, "anybody may post: set webhook_secret, or choose a --path that nobody guesses")
-            await site.stop.wait()
+            await unless_stopped(site.stop, self._over.wait)
 
     # -------------------------------------------------------------- what is told
 
@@ -305,7 +319,7 @@ async def listen(
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_set_after, stop, late, ports)
                 address = None if once else config.listen or ADDRESS
-                await listener.run(address, path=path, drain=once)
+                await listener.run(address, path=path, drain=once, ends=True)
                 tasks.cancel_scope.cancel()
     status = _status(listener, once=once)
     seconds = ports.clock.monotonic() - began

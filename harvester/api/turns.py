@@ -33,15 +33,18 @@ class Turns:
         self._resources: dict[tuple[str, str], anyio.Lock] = {}
 
     @asynccontextmanager
-    async def of(self, source: str, resources: Sequence[str]) -> AsyncIterator[bool]:
-        """Nobody else writes to *resources* of *source* within the block. False: stopped before that could be had."""
+    async def of(self, source: str, resources: Sequence[str], *, last: bool = False) -> AsyncIterator[bool]:
+        """Nobody else writes to *resources* of *source* within the block. False: stopped before that could be had.
+
+        *last*: what is done when it stops; it is had if it can be at once.
+        """
         async with AsyncExitStack() as held:
             for name in sorted(resources):  # in one order, or two could wait for each other
                 await held.enter_async_context(self._resources.setdefault((source, name), anyio.Lock()))
-            taken = not self._stop.is_set() and await self._take(source)
+            taken = (last or not self._stop.is_set()) and await self._take(source)
             if taken:
                 held.callback(self._give_back, source)
-            yield taken
+            yield taken and (last or not self._stop.is_set())
 
     async def _take(self, source: str) -> bool:
         async with self._taking.setdefault(source, anyio.Lock()):
@@ -65,16 +68,17 @@ class Turns:
     async def _lock(self, source: str) -> FileLock | None:
         path = lock_file(self._out, source)
         looks = 0
-        while not self._stop.is_set():
+        while True:
             try:
                 return self._fs.lock(path)
             except Locked:
+                if self._stop.is_set():
+                    return None
                 looks += 1
                 if looks == 1:
                     self._waits(source)
             pause = _LOOK_AGAIN if looks < _OFTEN else _LOOK_RARELY
             await unless_stopped(self._stop, lambda pause=pause: self._clock.sleep(pause))  # type: ignore[misc]
-        return None
 
 
 def lock_file(out: PurePath, source: str) -> PurePath:

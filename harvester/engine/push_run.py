@@ -44,6 +44,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
 
     finished: frozenset[str]  # runs of the resource; pushes are among them
     reason: str = ""  # why there can be no push now; "" when there can
+    passing: bool = False  # it may be over in a moment
 
 
 class Ground:
@@ -64,10 +65,12 @@ class Ground:
         finished = frozenset(run.name for run in runs if run.finished)
         self._known = {run: manifest for run, manifest in self._known.items() if run in finished}
         if any(not run.finished for run in runs):
-            return Around(finished=finished, reason="a run of it is under way, or was broken off")
+            return Around(finished=finished, reason="a run of it is under way, or was broken off", passing=True)
         for note in read_currents(self._fs, self._out, self._source):
             if name in note.resources and note.run not in finished:
-                return Around(finished=finished, reason="a harvest of it was begun and has not come to its end")
+                return Around(
+                    finished=finished, reason="a harvest of it was begun and has not come to its end", passing=True
+                )
         mine: list[tuple[PurePath, Manifest]] = []
         for run in reversed(runs):  # back to the last complete full one, or the last change of settings
             manifest = self._manifest(run.name, run.path)

@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 from msgspec import structs
@@ -41,10 +41,18 @@ from harvester.store.inbox import Inbox
 
 T = TypeVar("T")
 
-Turn = Callable[[Sequence[str]], AbstractAsyncContextManager[bool]]
-"""Nobody else writes to these resources within the block; False: that could not be had."""
+
+class Turn(Protocol):
+    """Whose turn it is to write."""
+
+    def __call__(self, names: Sequence[str], *, last: bool) -> AbstractAsyncContextManager[bool]:
+        """Nobody else writes to the resources *names* within the block; False: that could not be had. *last*: it is
+        to end, and only what is free at once is wanted."""
+        ...
+
 
 _LOOK_AROUND = 2.0  # seconds between two looks at what runs there are, while there is work
+_TELL_AFTER = 60.0  # seconds for which notices wait for a run before anybody is told
 _LONGEST_PAUSE = 300.0  # seconds for which a server that fails is left alone, at most
 _REFUSED_PAUSE = 600.0  # seconds for which a resource that is refused is
 _TRIES = 5  # looks at a record whose answers cannot be used; then a delta or a sweep must bring it
@@ -89,6 +97,7 @@ class _Desk:
     mine: set[str] = field(default_factory=set)  # runs that it has written
     read: frozenset[str] = frozenset()  # runs that were looked into for what they brought
     paused: float = -math.inf
+    stalled_since: float = 0.0  # 0.0: it is not
     told: str = ""
 
     @property
@@ -120,6 +129,7 @@ class Pusher:
         self.looked_at: datetime | None = None  # when the last answer came, aware UTC
         self.records = self.gone = self.dropped = 0  # written, buried, given up
         self.spared = 0  # that a delta or a sweep has brought
+        self._drains = False
         self._paused = -math.inf  # nothing is asked before
         self._failures = 0  # in a row
         self._later: list[tuple[float, int, Notice]] = []  # a heap, by when they are to be looked at again
@@ -155,6 +165,7 @@ class Pusher:
         Raises:
             StorageError: a run could not be written; its notices are still in the inbox.
         """
+        self._drains = drain
         await self._clear()
         failures: list[HarvesterError] = []
         async with anyio.create_task_group() as tasks:
@@ -175,7 +186,7 @@ class Pusher:
         if not failures:
             with anyio.CancelScope(shield=True):
                 for desk in self._desks.values():
-                    await self._seal(desk)
+                    await self._seal(desk, last=True)
         if failures:
             raise failures[0]
 
@@ -215,10 +226,10 @@ class Pusher:
                 around = await self._around(desk)
                 if around.reason:
                     desk.paused = self._site.clock.monotonic() + _LOOK_AROUND
-                    self._tell(desk, f"notices of {desk.name} wait: {around.reason}")
+                    self._tell_stalled(desk, around)
                     self.hear()  # a drain need not wait for it
                     continue
-                desk.told = ""
+                desk.told, desk.stalled_since = "", 0.0
                 notices, walk = self._take(desk)
                 if notices:
                     return desk, notices, walk
@@ -399,13 +410,13 @@ class Pusher:
             due = now if drain else min(due, desk.sealed + self._pace.seconds)
         return due - now
 
-    async def _seal(self, desk: _Desk) -> None:
+    async def _seal(self, desk: _Desk, *, last: bool = False) -> None:
         """Write what *desk* keeps as a run, and take its notices out of the inbox. What is left waits in the inbox."""
         if not desk.kept:
             return
         with anyio.CancelScope(shield=True):
             done: list[_Kept] = []
-            async with self._turn((desk.name,)) as ours:
+            async with self._turn((desk.name,), last=last) as ours:
                 if not ours:
                     return
                 kept, desk.kept = desk.kept, {}
@@ -488,6 +499,14 @@ class Pusher:
         )
 
     # -------------------------------------------------------------- small things
+
+    def _tell_stalled(self, desk: _Desk, around: Around) -> None:
+        """Not of every run that is just being made: most take seconds."""
+        now = self._site.clock.monotonic()
+        if not desk.told and not desk.stalled_since:
+            desk.stalled_since = now
+        if self._drains or not around.passing or now - desk.stalled_since >= _TELL_AFTER:
+            self._tell(desk, f"notices of {desk.name} wait: {around.reason}")
 
     def _tell(self, desk: _Desk, message: str) -> None:
         """Once, until it is otherwise."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import anyio
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from msgspec import Struct
@@ -84,8 +85,9 @@ async def receiving(
     finally:
         listener.close()
         server.pre_shutdown()
-        await server.shutdown(caps.grace_seconds)
-        await listener.wait_closed()
+        with anyio.CancelScope(shield=True):
+            await server.shutdown(caps.grace_seconds)
+            await listener.wait_closed()
 
 
 class _CutOff(asyncio.Protocol):

@@ -13,7 +13,7 @@ import pytest
 
 from harvester.api.ports import Ports
 from harvester.api.status import status
-from harvester.engine.pushing import Pace, Pusher
+from harvester.engine.pushing import Pace, Pusher, Turn
 from harvester.engine.state import grounded, load_state
 from harvester.errors import (
     ConnectionFailed,
@@ -43,12 +43,12 @@ LATER = "2026-03-02T10:00:00Z"
 
 
 @asynccontextmanager
-async def always(names: Sequence[str]) -> AsyncIterator[bool]:
+async def always(names: Sequence[str], *, last: bool) -> AsyncIterator[bool]:
     yield True
 
 
 @asynccontextmanager
-async def never(names: Sequence[str]) -> AsyncIterator[bool]:
+async def never(names: Sequence[str], *, last: bool) -> AsyncIterator[bool]:
     yield False
 
 
@@ -60,7 +60,7 @@ class Push:
         self.executor = InlineExecutor()
         self.pace = pace or Pace()
         self.inbox = Inbox(bench.fs, layout.inbox_directory(bench.out, "lake"), self.executor)
-        self.turn: Callable[[Sequence[str]], object] = always
+        self.turn: Turn = always
 
     async def hear(self, *keys: str, resource: str = "Property") -> None:
         now = self.bench.clock.now()
@@ -69,7 +69,7 @@ class Push:
     def pusher(self) -> Pusher:
         bench = self.bench
         site = bench.site(self.executor)
-        return Pusher(bench.source("Property"), site, self.inbox, self.turn, self.pace)  # type: ignore[arg-type]
+        return Pusher(bench.source("Property"), site, self.inbox, self.turn, self.pace)
 
     async def drain(self) -> Pusher:
         """Work off everything that can be, as fast as the virtual clock allows."""
@@ -233,7 +233,7 @@ async def test_what_another_run_brought_meanwhile_is_asked_for_again(out: Path) 
     meanwhile = 0
 
     @asynccontextmanager
-    async def turn(names: Sequence[str]) -> AsyncIterator[bool]:
+    async def turn(names: Sequence[str], *, last: bool) -> AsyncIterator[bool]:
         nonlocal meanwhile
         meanwhile += 1
         if meanwhile == 1:

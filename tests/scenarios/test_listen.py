@@ -254,3 +254,16 @@ def test_what_makes_no_sense_is_told_before_anything_is_opened(sandbox: SandboxP
     ):
         done = workplace.run(*arguments)
         assert (done.returncode, words in done.stderr) == (status, True), done.stderr
+
+
+def test_a_refused_credential_ends_it_with_everything_kept(sandbox: SandboxProcess, workplace: Workplace) -> None:
+    """FAULTS A02: asked once, told, and nothing of what was acknowledged is lost."""
+    harvest(workplace, sandbox)
+    keys = mutate(sandbox, 5)
+    with listening(workplace, sandbox, "--set=sources.centris.client_secret=wrong") as running:
+        assert running.post([json.loads(notice(sandbox, key)) for key in keys])[0] == 202
+        running.process.wait(PATIENCE)
+        assert running.process.returncode == 77
+    done = workplace.run(*command(sandbox), "--once")
+    assert done.returncode == 0, done.stderr
+    assert view(workplace) == truth(sandbox)
