@@ -109,6 +109,10 @@ OTHER_WALKS = (
         )
         for walk in ("offset", "windows", "ranges")
     ),
+    *(
+        Contestant(name=f"{simulator}-windows", simulator=simulator, resources=resources, walk="windows", links=True)
+        for simulator, resources in (("spark", ("listings", "accounts")), ("spark_reso", ("Property", "Office")))
+    ),
     *(replace(each, name=f"{each.name}-proven", prove=True) for each in CONTESTANTS if each.name != "idx_broker"),
     Contestant(
         name="odata-keyset",
@@ -130,11 +134,12 @@ OTHER_WALKS = (
 )
 """Walks that must be asked for."""
 
+_ALSO = ("odata-keyset", "odata-offset", "centris-windows", "ims-windows", "spark-windows", "spark_reso-windows")
+
 DELTAS = tuple(
     replace(each, name=f"{each.name}-delta", changes=80)
     for each in (*CONTESTANTS, *OTHER_WALKS)
-    if each.name
-    in {*(one.name for one in CONTESTANTS), "odata-keyset", "odata-offset", "centris-windows", "ims-windows"}
+    if each.name in {*(one.name for one in CONTESTANTS), *_ALSO}
 )
 """Deltas that meet the faults, after a full harvest that met none."""
 
