@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
+from typing import Any
 
 from msgspec import Struct, structs
 
+from harvester.api.locks import lock_source
 from harvester.api.ports import Ports
 from harvester.config.typed import quantity
 from harvester.contracts import Fs
@@ -84,9 +86,7 @@ def compact(
     ports = ports or Ports()
     root = PurePath(out)
     chosen = _chosen(ports.fs, root, source, resource)
-    size = _size(target)
-    if keep < 0 or (keep and not fold):
-        raise ArgumentError("keep is a number of runs, 0 or more, that are not folded; it needs fold")
+    size = _check(fold=fold, keep=keep, target=target)
     done: list[ResourceCompaction] = []
     if not dry_run:
         prepare_output(ports.fs, root)
@@ -98,6 +98,44 @@ def compact(
                 done.append(row)
                 on_progress(row)
     return CompactReport(out=str(root), dry_run=dry_run, resources=tuple(done))
+
+
+async def compact_in_turn(
+    out: Path | PurePath | str,
+    source: str | None = None,
+    resource: str | None = None,
+    *,
+    dry_run: bool = False,
+    ports: Ports | None = None,
+    **options: Any,
+) -> CompactReport:
+    """``compact`` that waits for the moments in which a listener writes what came.
+
+    Only the waiting lets others run. In a thread beside a loop the work could outlive its lock: cancelled, it would go
+    on without it.
+    """
+    ports = ports or Ports()
+    root = PurePath(out)
+    found: list[ResourceCompaction] = []
+    names = _chosen(ports.fs, root, source, resource)
+    _check(**options)
+    if not dry_run:
+        prepare_output(ports.fs, root)
+    for name in names:
+        lock = None if dry_run else await lock_source(ports.fs, root, name, ports.clock)
+        try:
+            found += compact(root, name, resource, dry_run=dry_run, held=True, ports=ports, **options).resources
+        finally:
+            if lock is not None:
+                lock.release()
+    return CompactReport(out=str(root), dry_run=dry_run, resources=tuple(found))
+
+
+def _check(*, fold: bool = False, keep: int = 0, target: int | str = TARGET, **_others: object) -> int:
+    """Raises ArgumentError for what cannot be wanted. The target in bytes."""
+    if keep < 0 or (keep and not fold):
+        raise ArgumentError("keep is a number of runs, 0 or more, that are not folded; it needs fold")
+    return _size(target)
 
 
 def _size(target: int | str) -> int:

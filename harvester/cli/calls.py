@@ -48,7 +48,7 @@ class Api:
     verify: Callable[..., Awaitable[VerifyReport]]
     metadata: Callable[..., Awaitable[MetadataReport]]
     view: Callable[..., ViewReport]
-    compact: Callable[..., CompactReport]
+    compact: Callable[..., Awaitable[CompactReport]]
     status: Callable[..., StatusReport]
     quota: Callable[..., QuotaReport]
     providers: Callable[[], Sequence[Provider]]
@@ -65,7 +65,7 @@ REAL = Api(
     verify=_loaded("verify", "verify"),
     metadata=_loaded("metadata", "metadata"),
     view=_loaded("view", "view"),
-    compact=_loaded("compact", "compact"),
+    compact=_loaded("compact", "compact_in_turn"),
     status=_loaded("status", "status"),
     quota=_loaded("quota", "quota"),
     providers=_loaded("catalogue", "providers"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harvester.api.compact import ResourceCompaction
 
 
-def compact(
+async def compact(
     source: str | None = None,
     resource: str | None = None,
     /,
@@ -72,7 +72,7 @@ def compact(
         if not json:
             _tell(done, context, dry_run=dry_run)
 
-    report = context.api.compact(
+    report = await context.api.compact(
         PurePath(out),
         source,
         resource,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path, PurePath
 
 import pytest
 from msgspec import structs
 
-from harvester.api.compact import CompactReport, compact
+from harvester.api.compact import CompactReport, compact, compact_in_turn
+from harvester.api.locks import lock_inbox
 from harvester.api.ports import Ports
+from harvester.api.turns import lock_file
 from harvester.api.view import view
 from harvester.contracts import Fs
 from harvester.engine.foldable import foldable
@@ -28,9 +30,10 @@ from harvester.store.key_table import PARTS, KeyTable
 from harvester.store.layout import data_kind, manifest_path, name_behind, state_directory
 from harvester.store.lines import read_lines
 from harvester.store.manifest import Manifest, newest_of, read_manifest, write_manifest
+from harvester.store.prepare import prepare_output
 from harvester.store.runs import find_runs
 from harvester.store.verify import verify_run
-from tests.fakes.clock import FakeClock, SeededRng
+from tests.fakes.clock import FakeClock, JumpingClock, SeededRng
 from tests.fakes.fs import MemoryFs, PowerLoss
 from tests.fakes.lake_bench import Bench
 from tests.fakes.lake_server import Row, listings, offices
@@ -424,6 +427,34 @@ async def test_what_is_not_there_is_told() -> None:
         compacted(life.fs, target="large")
     with pytest.raises(ArgumentError, match="needs fold"):
         compacted(life.fs, keep=1)
+
+
+async def test_it_waits_while_a_listener_writes_what_came() -> None:
+    """A listener holds the source for a moment; whoever holds it without listening is not waited for."""
+    life = Life()
+    await life.begin()
+    prepare_output(life.fs, OUT)
+    listening = lock_inbox(life.fs, OUT, "lake")
+    writing = life.fs.lock(lock_file(OUT, "lake"))
+    own = replace(ports(life.fs), clock=Released(writing.release))
+    assert (await compact_in_turn(OUT, fold=True, ports=own)).resources[0].runs_after == 1
+    listening.release()
+    held = life.fs.lock(lock_file(OUT, "lake"))
+    with pytest.raises(Locked):
+        await compact_in_turn(OUT, ports=ports(life.fs))
+    held.release()
+
+
+class Released(JumpingClock):
+    """While its user sleeps somebody lets go of what they hold."""
+
+    def __init__(self, release: Callable[[], object]) -> None:
+        super().__init__()
+        self._release = release
+
+    async def sleep(self, seconds: float) -> None:
+        self._release()
+        await super().sleep(seconds)
 
 
 # ------------------------------------------------------------------ stopped anywhere
