@@ -21,6 +21,12 @@ def clear_away(fs: Fs, seen_at: PurePath) -> None:
         table = name.removeprefix(f"{seen_at.stem}.")
         if table != name and _TABLE.fullmatch(table):
             fs.remove(seen_at.parent / name)
+    fs.remove_tree(scratch_beside(seen_at))
+
+
+def scratch_beside(seen_at: PurePath) -> PurePath:
+    """A directory for what a sweep of whole records needs only while it begins."""
+    return seen_at.with_suffix(".state")
 
 
 class Holdings:

@@ -20,7 +20,7 @@ from harvester.engine.earlier import Earlier
 from harvester.engine.endings import Endings
 from harvester.engine.evidence import Evidence
 from harvester.engine.held import Held, is_changes_only
-from harvester.engine.holdings import Holdings, clear_away
+from harvester.engine.holdings import Holdings, clear_away, scratch_beside
 from harvester.engine.met import Met
 from harvester.engine.past_runs import PastRuns
 from harvester.engine.proof import LETTERS, prove
@@ -149,7 +149,7 @@ class ResourceRun:
             if holdings is not None:
                 sweeping = self._mode is Phase.SWEEP
                 if sweeping:
-                    await self._in_thread(self._hold_state, holdings, seen_at.with_suffix(".state"))
+                    await self._in_thread(self._hold_state, holdings, scratch_beside(seen_at))
                 proven = await prove(
                     self._source,
                     self._blueprint,

@@ -58,6 +58,17 @@ async def test_the_version_that_a_view_shows_is_the_one_compared(out: Path) -> N
     assert view(bench) == rows(bench)
 
 
+async def test_what_a_killed_sweep_has_left_beside_its_tables_goes_with_the_next_run(out: Path) -> None:
+    """FAULTS F08."""
+    bench = await harvested(out)
+    left = out / "_harvester" / "seen" / "lake.Property.state"
+    left.mkdir()
+    (left / "keys-00").write_bytes(b"x")
+    bench.mode = "delta"
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("number", range(0, 14, 2))
 async def test_one_that_dies_is_finished_as_it_was_begun(out: Path, number: int) -> None:
     """FAULTS R01."""
