@@ -39,7 +39,10 @@ def ways_to_look(source: Source, blueprint: Blueprint, now: datetime) -> tuple[t
         return (), "its records are read once in each language"
     if resource.relation is not None:
         return (), "its records are read as sets of other ones"
-    full = blueprint.walks(None, now)[0]
+    walks = blueprint.walks(None, now)
+    if len(walks) != 1 or walks[0].value is not None:
+        return (), "it is read more than once, in several languages"
+    full = walks[0]
     usable = [name for name, fetcher in fetchers.items() if full.filter is None or getattr(fetcher, "filters", False)]
     if not usable:
         return (), "a filter is configured, and a record asked for by its key is not held against it"

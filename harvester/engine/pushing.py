@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -63,6 +63,7 @@ class Pace:
     """When looks become a run, and when a record is believed to be gone."""
 
     records: int = 1000  # of a run, about
+    bytes: int = 32 << 20  # of them, about
     seconds: float = 10.0  # that a record waits for the run it goes into, at most
     confirm: float = 30.0  # seconds between the two looks at a record that is not there
 
@@ -88,6 +89,7 @@ class _Desk:
     turning: anyio.Lock = field(default_factory=anyio.Lock)  # who looks around
     looked_around: float = -math.inf  # monotonic, as all times here
     kept: dict[str, _Kept] = field(default_factory=dict)  # by key
+    size: int = 0  # bytes of them
     first: float = 0.0  # when the first of them came
     began: datetime | None = None  # when it was asked for
     sealed: float = -math.inf
@@ -96,6 +98,7 @@ class _Desk:
     requests: int = 0  # since the last run
     mine: set[str] = field(default_factory=set)  # runs that it has written
     read: frozenset[str] = frozenset()  # runs that were looked into for what they brought
+    later: list[tuple[float, int, Notice]] = field(default_factory=list)  # a heap, by when to look at them again
     paused: float = -math.inf
     stalled_since: float = 0.0  # 0.0: it is not
     told: str = ""
@@ -132,8 +135,8 @@ class Pusher:
         self._drains = False
         self._paused = -math.inf  # nothing is asked before
         self._failures = 0  # in a row
-        self._later: list[tuple[float, int, Notice]] = []  # a heap, by when they are to be looked at again
         self._looks = 0  # that were put off
+        self._hopeless: list[Notice] = []  # to be given up
         self._missing: set[tuple[str, str]] = set()  # not there at the first look
         self._tries: dict[tuple[str, str], int] = {}
         self._news = anyio.Event()  # replaced whenever it is set
@@ -170,9 +173,9 @@ class Pusher:
         failures: list[HarvesterError] = []
         async with anyio.create_task_group() as tasks:
 
-            async def end_with(work: Callable[[], object]) -> None:
+            async def end_with(work: Callable[[], Awaitable[None]]) -> None:
                 try:
-                    await work()  # type: ignore[misc]
+                    await work()
                 except HarvesterError as error:
                     failures.append(error)
                     self._end()
@@ -180,7 +183,9 @@ class Pusher:
             tasks.start_soon(self._watch)
             for _ in range(self._source.workers):
                 tasks.start_soon(end_with, self._work)
-            tasks.start_soon(end_with, lambda: self._write(drain=drain))
+            for desk in self._desks.values():
+                tasks.start_soon(end_with, partial(self._write, desk))
+            tasks.start_soon(end_with, self._keep_house)
             await self._ending.wait()
             tasks.cancel_scope.cancel()
         if not failures:
@@ -219,10 +224,9 @@ class Pusher:
         """The next records to look at; None: there is nothing to do now."""
         if self._site.stop.is_set() or self._paused > self._site.clock.monotonic():
             return None
-        if self.kept >= 2 * self._pace.records:
-            return None
         for desk in self._desks.values():
-            if self._is_open(desk) and (self._inbox.waiting(desk.name) or self._is_later(desk)):
+            full = len(desk.kept) >= 2 * self._pace.records or desk.size >= 2 * self._pace.bytes
+            if self._is_open(desk) and not full and (self._inbox.waiting(desk.name) or self._is_later(desk)):
                 around = await self._around(desk)
                 if around.reason:
                     desk.paused = self._site.clock.monotonic() + _LOOK_AROUND
@@ -242,7 +246,7 @@ class Pusher:
         may have another reason than that there is none.
         """
         if self._is_later(desk):
-            return (heapq.heappop(self._later)[2],), desk.ways[-1]
+            return (heapq.heappop(desk.later)[2],), desk.ways[-1]
         most = getattr(self._source.provider.pager(desk.ways[0].pager), "most", 1)
         return self._inbox.take(most, desk.name), desk.ways[0]
 
@@ -251,16 +255,12 @@ class Pusher:
 
     def _is_later(self, desk: _Desk) -> bool:
         """Whether the time has come for one of *desk*'s records that were put off."""
-        return bool(
-            self._later
-            and self._later[0][0] <= self._site.clock.monotonic()
-            and self._later[0][2].resource == desk.name
-        )
+        return bool(desk.later) and desk.later[0][0] <= self._site.clock.monotonic()
 
-    def _put_off(self, notice: Notice, seconds: float) -> None:
+    def _put_off(self, desk: _Desk, notice: Notice, seconds: float) -> None:
         """Look at it again, not sooner. It stays handed out: nobody searches for it among those that wait."""
         self._looks += 1
-        heapq.heappush(self._later, (self._site.clock.monotonic() + seconds, self._looks, notice))
+        heapq.heappush(desk.later, (self._site.clock.monotonic() + seconds, self._looks, notice))
 
     async def _look(self, desk: _Desk, notices: Sequence[Notice], walk: Walk) -> None:
         clock, around = self._site.clock, desk.around
@@ -295,16 +295,16 @@ class Pusher:
             desk.answers.add(walk.pager)
         elif record not in self._missing:
             self._missing.add(record)
-            self._put_off(notice, self._pace.confirm)
+            self._put_off(desk, notice, self._pace.confirm)
             return
         elif self._source.provider.probed and walk.pager not in desk.answers:
             # No contract says that this server can be asked in this way at all.
-            self._tries[record] = _TRIES
-            self._put_off(notice, 0.0)
+            self._hopeless.append(notice)
             return
         if not desk.kept:
             desk.first, desk.began = self._site.clock.monotonic(), began
         desk.kept[notice.key] = _Kept(look, notice, below)
+        desk.size += look.size
 
     def _fail(self, desk: _Desk, notices: Sequence[Notice], walk: Walk, error: HarvesterError) -> None:
         """*error* came instead of *notices*' records: who is left alone, and for how long."""
@@ -321,7 +321,7 @@ class Pusher:
             case FilterIgnored() | ResourceRefused() if len(desk.ways) > 1 and walk == desk.ways[-1]:
                 desk.ways = desk.ways[:-1]
                 for notice in notices:
-                    self._put_off(notice, 0.0)
+                    self._put_off(desk, notice, 0.0)
                 return
             case FilterIgnored() | ResourceRefused() if walk not in desk.ways:
                 pass  # asked before the way was given up
@@ -333,7 +333,10 @@ class Pusher:
                 for notice in notices:
                     record = notice.resource, notice.key
                     self._tries[record] = self._tries.get(record, 0) + 1
-                    self._put_off(notice, 2.0 ** self._tries[record])
+                    if self._tries[record] < _TRIES:
+                        self._put_off(desk, notice, 2.0 ** self._tries[record])
+                    else:
+                        self._hopeless.append(notice)
                 return
             case WaitError():
                 self._pause(now, _LONGEST_PAUSE, error)
@@ -351,7 +354,7 @@ class Pusher:
         """Seconds until something may be asked for that may not be now; an hour: nothing."""
         now = self._site.clock.monotonic()
         times = [self._paused, *(desk.paused for desk in self._desks.values())]
-        times += [self._later[0][0]] if self._later else []
+        times += [desk.later[0][0] for desk in self._desks.values() if desk.later]
         return min((time - now for time in times if time > now), default=3600.0)
 
     async def _wait(self, event: anyio.Event, seconds: float) -> None:
@@ -380,22 +383,25 @@ class Pusher:
 
     # -------------------------------------------------------------- writing
 
-    async def _write(self, *, drain: bool) -> None:
-        while not self._ending.is_set():
-            news, now = self._news, self._site.clock.monotonic()
-            for desk in self._desks.values():
-                if self._due_in(desk, now, drain=drain) <= 0:
-                    await self._seal(desk)
+    async def _write(self, desk: _Desk) -> None:
+        while True:
+            news, due = self._news, self._due_in(desk, self._site.clock.monotonic())
+            if due > 0:
+                await self._wait(news, due)
+            else:
+                await self._seal(desk)
+
+    async def _keep_house(self) -> None:
+        """Give up what is hopeless; and end where it is only to drain."""
+        while True:
+            news = self._news
             await self._drop()
-            if drain and self._is_idle():
+            if self._drains and self._is_idle():
                 self._end()
                 return
-            now = self._site.clock.monotonic()
-            await self._wait(
-                news, min(self._until_due(), *(self._due_in(d, now, drain=drain) for d in self._desks.values()))
-            )
+            await self._wait(news, self._until_due())
 
-    def _due_in(self, desk: _Desk, now: float, *, drain: bool) -> float:
+    def _due_in(self, desk: _Desk, now: float) -> float:
         """Seconds until what *desk* keeps is to be written; a day: there is nothing.
 
         At once where nothing more is under way, unless it was done just before: few large runs are better than many
@@ -403,29 +409,29 @@ class Pusher:
         """
         if not desk.kept:
             return 86_400.0
-        if len(desk.kept) >= self._pace.records:
+        if len(desk.kept) >= self._pace.records or desk.size >= self._pace.bytes:
             return 0.0
         due = desk.first + self._pace.seconds
         if not desk.looking and (self._paused > now or not self._is_open(desk) or not self._inbox.waiting(desk.name)):
-            due = now if drain else min(due, desk.sealed + self._pace.seconds)
+            due = now if self._drains else min(due, desk.sealed + self._pace.seconds)
         return due - now
 
     async def _seal(self, desk: _Desk, *, last: bool = False) -> None:
         """Write what *desk* keeps as a run, and take its notices out of the inbox. What is left waits in the inbox."""
         if not desk.kept:
             return
-        with anyio.CancelScope(shield=True):
-            done: list[_Kept] = []
-            async with self._turn((desk.name,), last=last) as ours:
-                if not ours:
-                    return
-                kept, desk.kept = desk.kept, {}
+        async with self._turn((desk.name,), last=last) as ours:
+            if not ours:
+                desk.first = self._site.clock.monotonic()  # it is to end, or the next try is as good
+                return
+            with anyio.CancelScope(shield=True):
+                kept, desk.kept, desk.size = desk.kept, {}, 0
+                done: list[_Kept] = []
                 try:
                     done = await self._seal_in_turn(desk, kept)
                 finally:
                     written = {each.notice.key for each in done}
                     self._inbox.give_back([each.notice for key, each in kept.items() if key not in written])
-            if done:
                 await self._inbox.settle([each.notice for each in done])
         self.hear()
 
@@ -474,17 +480,15 @@ class Pusher:
 
     async def _drop(self) -> None:
         """Give up records that never came in a form that can be used."""
-        given_up = {record for record, tries in self._tries.items() if tries >= _TRIES}
-        if not given_up:
-            return
-        notices = [each[2] for each in self._later if (each[2].resource, each[2].key) in given_up]
-        self._later = [each for each in self._later if (each[2].resource, each[2].key) not in given_up]
-        heapq.heapify(self._later)
+        notices, self._hopeless = self._hopeless, []
         for notice in notices:
-            self._tries.pop((notice.resource, notice.key), None)
-            self._warn(f"{notice.resource} {notice.key} is given up after {_TRIES} tries; a delta or a sweep brings it")
+            record = notice.resource, notice.key
+            self._tries.pop(record, None)
+            self._missing.discard(record)
+            self._warn(f"{notice.resource} {notice.key} is given up after some tries; a delta or a sweep brings it")
         self.dropped += len(notices)
-        await self._inbox.settle(notices)
+        if notices:
+            await self._inbox.settle(notices)
 
     def _is_idle(self) -> bool:
         """Whether waiting would bring nothing on: what is left waits for a person, another command or the quota."""
@@ -492,10 +496,8 @@ class Pusher:
             return False
         if self._paused > self._site.clock.monotonic():
             return True
-        later = {notice.resource for _, _, notice in self._later}
-        return not any(
-            self._is_open(desk) and (desk.name in later or self._inbox.waiting(desk.name))
-            for desk in self._desks.values()
+        return not self._hopeless and not any(
+            self._is_open(desk) and (desk.later or self._inbox.waiting(desk.name)) for desk in self._desks.values()
         )
 
     # -------------------------------------------------------------- small things

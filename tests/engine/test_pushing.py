@@ -10,9 +10,11 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
+from msgspec import structs
 
 from harvester.api.ports import Ports
 from harvester.api.status import status
+from harvester.engine.looks import ways_to_look
 from harvester.engine.pushing import Pace, Pusher, Turn
 from harvester.engine.state import grounded, load_state
 from harvester.errors import (
@@ -61,6 +63,7 @@ class Push:
         self.pace = pace or Pace()
         self.inbox = Inbox(bench.fs, layout.inbox_directory(bench.out, "lake"), self.executor)
         self.turn: Turn = always
+        self.resources: tuple[str, ...] = ("Property",)
 
     async def hear(self, *keys: str, resource: str = "Property") -> None:
         now = self.bench.clock.now()
@@ -69,7 +72,7 @@ class Push:
     def pusher(self) -> Pusher:
         bench = self.bench
         site = bench.site(self.executor)
-        return Pusher(bench.source("Property"), site, self.inbox, self.turn, self.pace)
+        return Pusher(bench.source(*self.resources), site, self.inbox, self.turn, self.pace)
 
     async def drain(self) -> Pusher:
         """Work off everything that can be, as fast as the virtual clock allows."""
@@ -462,3 +465,50 @@ async def test_what_a_delta_has_brought_since_it_was_announced_is_not_asked_for_
     ]
     assert view(bench) == truth(bench)
     assert len(push.inbox) == 0
+
+
+async def test_a_resource_whose_notices_wait_holds_up_no_other(out: Path) -> None:
+    push = await ready(out)
+    bench = push.bench
+    bench.server.tables["Office"] = [{"OfficeKey": str(number)} for number in range(5)]
+    bench.mode = "full"
+    assert (await bench.run("Office"))["Office"].verdict == "complete"
+    bench.fs.make_directory(out / "source=lake" / "resource=Office" / "run=20990101T000000Z")
+    push.resources = ("Office", "Property")
+    keys = some(bench, 5)
+    for key in keys:
+        change(bench, key)
+    await push.hear("1", "2", resource="Office")
+    await push.hear(*keys)
+    await push.drain()
+    assert view(bench) == truth(bench)
+    assert [event.resource for event in bench.events if isinstance(event, Pushed)] == ["Property"]
+    assert len(push.inbox) == 2
+
+
+async def test_large_records_make_runs_of_few(out: Path) -> None:
+    """Memory is bounded by bytes, not by records."""
+    push = await ready(out)
+    bench = push.bench
+    keys = some(bench, 40)
+    for key in keys:
+        change(bench, key, Remarks="x" * 10_000)
+    push.pace = Pace(bytes=50_000)
+    await push.hear(*keys)
+    await push.drain()
+    assert view(bench) == truth(bench)
+    assert max(manifest.records for manifest in pushed(bench)) <= 15
+
+
+async def test_what_is_read_once_in_each_language_is_left_to_deltas(out: Path) -> None:
+    push = await ready(out)
+    source = push.bench.source("Property")
+    blueprint = source.blueprints[0]
+    (walk,) = blueprint.walks(None, push.bench.clock.now())
+    french = replace(blueprint, walks=lambda values, now: (structs.replace(walk, value="fr"),))
+    assert ways_to_look(source, french, push.bench.clock.now()) == (
+        (),
+        "it is read more than once, in several languages",
+    )
+    filtered = replace(blueprint, walks=lambda values, now: (structs.replace(walk, filter="Price gt 1"),))
+    assert "filter" in ways_to_look(source, filtered, push.bench.clock.now())[1]
