@@ -12,7 +12,7 @@ from harvester.report import units
 from harvester.report.render import write_line
 
 if TYPE_CHECKING:
-    from harvester.api.compact import ResourceCompaction
+    from harvester.api.compaction import ResourceCompaction
 
 
 async def compact(
