@@ -6,8 +6,8 @@ import msgspec
 
 from harvester.contracts import Pager
 from harvester.decode.lines import join_lines
+from harvester.engine.fetched import Fetched
 from harvester.engine.quarantine import quarantine_line
-from harvester.engine.reader import Fetched
 from harvester.engine.sieve import Sifted
 from harvester.engine.stamps import stamp_of
 from harvester.engine.workshop import Workshop

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from msgspec import Raw
 
 from harvester.contracts import Pager
+from harvester.engine.fetched import Fetched
 from harvester.engine.held import canonical
 from harvester.engine.intake import shard_writer
-from harvester.engine.reader import Fetched
 from harvester.engine.sieve import Sifted
 from harvester.engine.workshop import Workshop
 from harvester.model import Walk

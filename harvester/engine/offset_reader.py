@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from functools import partial
 
-import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
 from harvester.contracts import Clock, OffsetPager, Transport
 from harvester.decode.heads import HeadReader, PageHeads
 from harvester.engine.cells import Cell, Reached
+from harvester.engine.fetched import Fetched
+from harvester.engine.fetches import Fetches, Outcome
 from harvester.engine.frontier import Frontier
-from harvester.engine.reader import LOST_CURSOR, Fetched, fetch_page
+from harvester.engine.reader import LOST_CURSOR, fetch_page
 from harvester.engine.seams import Cover
 from harvester.engine.source import Source
 from harvester.errors import CursorExpired, HarvesterError, PageTooLarge, ResourceRefused, SeamBroken
@@ -46,7 +47,7 @@ class OffsetReader:
         expected: int | None = None,
     ) -> None:
         self._walk, self._pager = walk, pager
-        self._source, self._transport, self._clock, self._tasks = source, transport, clock, tasks
+        self._source, self._transport, self._clock = source, transport, clock
         self._lanes = lanes
         self._heads = HeadReader(walk.resource)
         self._asked = frontier.cursor[0]
@@ -62,11 +63,7 @@ class OffsetReader:
             may_count=pager.may_count,
         )
         self._told = (0, 0, 0)  # seams, mended, extra: as far as pages handed out have told them
-        self._running = 0
-        self._ready = 0
-        self._results_in, self._results = anyio.create_memory_object_stream[Fetched | HarvesterError](math.inf)
-        self._scopes: set[anyio.CancelScope] = set()
-        self._closed = False
+        self._fetches = Fetches(tasks)
 
     async def next(self) -> Fetched | None:
         """The next page to arrive; None when the walk has ended.
@@ -77,16 +74,13 @@ class OffsetReader:
             HarvesterError: a page cannot be had.
         """
         self._launch()
-        if not self._running and not self._ready:
+        if not self._fetches.running and not self._fetches.ready:
             if self._cover.ended:
                 return None
             raise SeamBroken(f"{self._walk.resource.name}: there is nothing left to ask for, and no proof of the end")
-        outcome = await self._results.receive()
-        self._ready -= 1
-        if isinstance(outcome, HarvesterError):
-            raise outcome
+        fetched = await self._fetches.take()
         self._launch()
-        return outcome
+        return fetched
 
     def narrow(self, walk: Walk) -> None:
         """Go on as *walk*."""
@@ -94,49 +88,24 @@ class OffsetReader:
 
     def close(self) -> None:
         """End the fetches under way."""
-        self._closed = True
-        for scope in tuple(self._scopes):
-            scope.cancel()
-        self._results_in.close()
-        self._results.close()
+        self._fetches.close()
 
     def _launch(self) -> None:
-        for cell in self._cover.wanted(self._lanes - self._running - self._ready):
-            self._running += 1
-            self._tasks.start_soon(self._deliver, cell)
+        fetches = self._fetches
+        for cell in self._cover.wanted(self._lanes - fetches.running - fetches.ready):
+            fetches.start(partial(self._fetch, cell), self._came)
 
-    async def _deliver(self, cell: Cell) -> None:
-        if self._closed:  # a stop came before the event loop got here
+    def _came(self, outcome: Outcome) -> None:
+        if isinstance(outcome, HarvesterError):
             return
-        with anyio.CancelScope() as scope:
-            self._scopes.add(scope)
-            try:
-                outcome: Fetched | HarvesterError | None = await self._fetch(cell)
-            except HarvesterError as error:
-                outcome = error
-            finally:
-                self._scopes.discard(scope)
-            if scope.cancel_called:
-                return
-            self._running -= 1
-            self._hand_over(outcome)
-            if isinstance(outcome, HarvesterError):
-                return
-            if self._cover.ended:
-                for other in tuple(self._scopes):  # asked for in case there was more
-                    other.cancel()
-                self._running = 0
-                if outcome is None:
-                    self._hand_over(SeamBroken("the end came with an answer that could not be used"))
-            try:
-                self._launch()
-            except HarvesterError as error:
-                self._hand_over(self._named(error))
-
-    def _hand_over(self, outcome: Fetched | HarvesterError | None) -> None:
-        if outcome is not None:
-            self._ready += 1
-            self._results_in.send_nowait(outcome)
+        if self._cover.ended:
+            self._fetches.cancel()  # asked for in case there was more
+            if outcome is None:
+                self._fetches.put(SeamBroken("the end came with an answer that could not be used"))
+        try:
+            self._launch()
+        except HarvesterError as error:
+            self._fetches.put(self._named(error))
 
     async def _fetch(self, cell: Cell) -> Fetched | None:
         """The page; None: nothing of it can be used, and the cover will ask for what is missing."""

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
-import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
 from harvester.contracts import Clock, Pager, Transport
 from harvester.decode.heads import HeadReader, PageHeads
 from harvester.engine.ask import open_page, send
+from harvester.engine.fetched import Fetched
+from harvester.engine.fetches import Fetches, Outcome
 from harvester.engine.frontier import Frontier
 from harvester.engine.own_pages import check_own
 from harvester.engine.source import Source
 from harvester.errors import (
     CursorExpired,
-    HarvesterError,
     PageTooLarge,
     ProtocolError,
     ResourceRefused,
@@ -30,25 +29,6 @@ _AHEAD = 2  # pages that may lie ready: a commit takes about as long as they do
 _DECODE_ATTEMPTS = 3  # a page whose body is no page of this provider is fetched again, then fails
 _DECODE_PAUSE = 1.0  # seconds before that, times the attempt
 LOST_CURSOR = frozenset({400, 404, 409, 410})  # on a later page: the position is refused, not the resource
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A decoded page, what it proves to exist, and how long it took."""
-
-    asked: PageRequest  # as the page before named it: what the frontier knows
-    request: PageRequest  # as it was sent in the end, with fewer records where the server wanted that
-    page: Page
-    heads: PageHeads
-    followers: Sequence[PageRequest]
-    seconds: float  # from asking to the last byte, waits for the governor included
-    travelled: float  # seconds of that from sending to the last byte
-    wire_bytes: int  # the body as it came over the wire
-    seams: int = 0  # of offset pages: how many were found to meet
-    mended: int = 0  # how many of them only when they were read again
-    extra: int = 0  # requests since the page before that did not read on
-    unread: HarvesterError | None = None  # of a set: why it could not be read whole; the page is empty then
-    absent: bool = False  # of a set: its parent is not there any more; the page is empty then
 
 
 class WalkReader:
@@ -73,14 +53,10 @@ class WalkReader:
         self._source, self._transport = source, transport
         self._pager: Pager = source.provider.pager(walk.pager)
         self._heads = HeadReader(walk.resource)
-        self._clock, self._tasks, self._lanes = clock, tasks, lanes
+        self._clock, self._lanes = clock, lanes
+        self._fetches = Fetches(tasks)
         self._todo = deque(frontier.cursor)
         self._linked_at = -math.inf  # monotonic; the page with the latest link came then. Resumed: nobody knows
-        self._running = 0  # fetches under way
-        self._ready = 0  # pages fetched and not yet handed out
-        self._results_in, self._results = anyio.create_memory_object_stream[Fetched | HarvesterError](math.inf)
-        self._scopes: set[anyio.CancelScope] = set()
-        self._closed = False
 
     async def next(self) -> Fetched | None:
         """The next page to arrive; None when the walk has ended.
@@ -89,51 +65,30 @@ class WalkReader:
             HarvesterError: a page cannot be had. Pages handed out before stay good.
         """
         self._launch()
-        if not self._running and not self._ready:
+        if not self._fetches.running and not self._fetches.ready:
             return None
-        outcome = await self._results.receive()
-        self._ready -= 1
-        if isinstance(outcome, HarvesterError):
-            raise outcome
+        fetched = await self._fetches.take()
         self._launch()
-        return outcome
+        return fetched
 
     def narrow(self, walk: Walk) -> None:
         """Go on as *walk*, which ends earlier; a fetch under way may still bring rows beyond that end."""
         self._walk = walk
 
     def close(self) -> None:
-        """End the fetches under way, also those that have not begun yet."""
-        self._closed = True
-        for scope in tuple(self._scopes):
-            scope.cancel()
-        self._results_in.close()
-        self._results.close()
+        """End the fetches under way."""
+        self._fetches.close()
 
     def _launch(self) -> None:
-        while self._todo and self._running < self._lanes and self._ready < _AHEAD:
-            self._running += 1
-            self._tasks.start_soon(self._deliver, self._todo.popleft())
+        fetches = self._fetches
+        while self._todo and fetches.running < self._lanes and fetches.ready < _AHEAD:
+            fetches.start(partial(self._fetch, self._todo.popleft()), self._came)
 
-    async def _deliver(self, request: PageRequest) -> None:
-        if self._closed:  # a stop came before the event loop got here
-            return
-        with anyio.CancelScope() as scope:
-            self._scopes.add(scope)
-            try:
-                outcome: Fetched | HarvesterError = await self._fetch(request)
-            except HarvesterError as error:
-                outcome = error
-            finally:
-                self._scopes.discard(scope)
-            if not scope.cancel_called:
-                self._running -= 1
-                self._ready += 1
-                self._results_in.send_nowait(outcome)
-                if isinstance(outcome, Fetched):
-                    self._todo.extend(outcome.followers)
-                    # The next page travels while the caller writes this one, or waits for the disk.
-                    self._launch()
+    def _came(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Fetched):
+            self._todo.extend(outcome.followers)
+            # The next page travels while the caller writes this one, or waits for the disk.
+            self._launch()
 
     async def _fetch(self, asked: PageRequest) -> Fetched:
         began = self._clock.monotonic()

@@ -7,9 +7,10 @@ from typing import Protocol
 from anyio.abc import TaskGroup
 
 from harvester.contracts import Clock, OffsetPager, SetPager, Transport
+from harvester.engine.fetched import Fetched
 from harvester.engine.frontier import Frontier
 from harvester.engine.offset_reader import OffsetReader
-from harvester.engine.reader import Fetched, WalkReader
+from harvester.engine.reader import WalkReader
 from harvester.engine.set_reader import SetReader
 from harvester.engine.source import Source
 from harvester.model import Walk

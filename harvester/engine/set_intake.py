@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harvester.contracts import Pager
+from harvester.engine.fetched import Fetched
 from harvester.engine.intake import ShardIntake, shard_writer
-from harvester.engine.reader import Fetched
 from harvester.engine.set_work import SetWork
 from harvester.engine.sieve import Sifted
 from harvester.engine.workshop import Workshop

@@ -15,8 +15,9 @@ from harvester.decode.heads import HeadReader, PageHeads
 from harvester.decode.lines import make_stamp, put_stamp
 from harvester.decode.members import MemberReader, text_of
 from harvester.decode.nested import read_nested
+from harvester.engine.fetched import Fetched
 from harvester.engine.frontier import Frontier
-from harvester.engine.reader import Fetched, fetch_page
+from harvester.engine.reader import fetch_page
 from harvester.engine.shared_sets import SharedSets
 from harvester.engine.source import Source
 from harvester.errors import (

@@ -10,9 +10,9 @@ from xxhash import xxh3_64_digest
 
 from harvester.contracts import Pager
 from harvester.decode.heads import Columns, HeadReader, PageHeads
+from harvester.engine.fetched import Fetched
 from harvester.engine.held import Held, is_changes_only
 from harvester.engine.met import Met
-from harvester.engine.reader import Fetched
 from harvester.model import Page, Rejected, Resource, Walk
 from harvester.store.keys import SeenKeys, fingerprint, identity
 from harvester.store.manifest import KeyDigest

@@ -23,7 +23,7 @@ there is nothing to go on from."""
 
 @dataclass(frozen=True, kw_only=True)
 class Cutting:
-    """How the walks of a resource are cut into parts, those of full runs and those of deltas. The functions are pure and come from the planner."""
+    """How the walks of a resource are cut into parts, in full runs and in deltas. Pure; from the planner."""
 
     by_time: bool  # into windows of time; False: into ranges of keys
     last: Callable[[Walk], PageRequest] | None  # asks for the record that comes last; None: there is no way

@@ -20,11 +20,11 @@ from harvester.decode.lines import put_stamp
 from harvester.engine.ask import find_anchor
 from harvester.engine.assignment import assign
 from harvester.engine.fallback import instead_of
+from harvester.engine.fetched import Fetched
 from harvester.engine.frontier import Frontier
 from harvester.engine.latest import Latest
 from harvester.engine.loop_guard import LoopGuard
 from harvester.engine.position import Position, resume
-from harvester.engine.reader import Fetched
 from harvester.engine.reading import open_reader
 from harvester.engine.sieve import Sieve
 from harvester.engine.site import Site

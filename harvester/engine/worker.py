@@ -11,12 +11,12 @@ import msgspec
 from harvester.contracts import LinkedPager
 from harvester.decode.nested import count_cut
 from harvester.engine.ask import count, find_anchor
+from harvester.engine.fetched import Fetched
 from harvester.engine.intake import ShardIntake
 from harvester.engine.latest import Latest
 from harvester.engine.listing import goes_by_offset
 from harvester.engine.loop_guard import LoopGuard
 from harvester.engine.position import Position, second_after
-from harvester.engine.reader import Fetched
 from harvester.engine.reading import Reader, open_reader
 from harvester.engine.sieve import Sifted
 from harvester.engine.stopping import unless_stopped

@@ -11,8 +11,8 @@ from typing import Protocol
 import anyio
 
 from harvester.contracts import Clock, Fs, Pager, Rng, Sink, Transport
+from harvester.engine.fetched import Fetched
 from harvester.engine.quarantine import Quarantine
-from harvester.engine.reader import Fetched
 from harvester.engine.sieve import Sieve, Sifted
 from harvester.engine.source import Source
 from harvester.model import PageRequest, Walk
