@@ -365,21 +365,23 @@ class Pusher:
             now = self._site.clock.monotonic()
             if desk.around is None or now - desk.looked_around >= _LOOK_AROUND:
                 desk.looked_around = now
-                desk.around = await self._in_thread(desk.ground.look)
-                await self._leave_out(desk, desk.around)
+                try:
+                    desk.around = await self._in_thread(desk.ground.look)
+                    await self._leave_out(desk, desk.around)
+                except StorageError as error:  # without its turn: another process may be moving what is read
+                    desk.around = Around(finished=frozenset(), reason=str(error), passing=True)
             return desk.around
 
     async def _leave_out(self, desk: _Desk, around: Around) -> None:
         """Take out of the inbox what deltas and sweeps have read since it was announced: a burst of changes costs a
         delta a few pages, and many requests here."""
-        unread, desk.read = around.finished - desk.read - desk.mine, around.finished
-        since = self._inbox.oldest(desk.name)
-        if since is None or not unread:
-            return
-        for began, keys in await self._in_thread(lambda: desk.ground.brought(unread, since)):
-            known = self._inbox.take_if(desk.name, partial(_is_among, keys, began))
-            self.spared += len(known)
-            await self._inbox.settle(known)
+        unread, since = around.finished - desk.read - desk.mine, self._inbox.oldest(desk.name)
+        if since is not None and unread:
+            for began, keys in await self._in_thread(lambda: desk.ground.brought(unread, since)):
+                known = self._inbox.take_if(desk.name, partial(_is_among, keys, began))
+                self.spared += len(known)
+                await self._inbox.settle(known)
+        desk.read = around.finished
 
     # -------------------------------------------------------------- writing
 

@@ -245,7 +245,7 @@ async def test_what_another_run_brought_meanwhile_is_asked_for_again(out: Path) 
         yield True
 
     push.turn = turn
-    await push.hear(key)
+    await push.inbox.put([Notice(resource="Property", key=key)])  # nobody knows when it was received
     bench.server.asked.clear()
     await push.drain()
     assert len([url for url in bench.server.asked if f"('{key}')" in url]) == 2
@@ -512,3 +512,27 @@ async def test_what_is_read_once_in_each_language_is_left_to_deltas(out: Path) -
     )
     filtered = replace(blueprint, walks=lambda values, now: (structs.replace(walk, filter="Price gt 1"),))
     assert "filter" in ways_to_look(source, filtered, push.bench.clock.now())[1]
+
+
+async def test_a_directory_that_changes_while_it_is_read_is_read_again(out: Path) -> None:
+    """``compact`` in another process moves runs; only with its turn may a failure end anything."""
+    push = await ready(out)
+    bench = push.bench
+    key = some(bench, 1)[0]
+    change(bench, key)
+    manifest = bench.runs("Property")[0] / "_manifest.json"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(b"{}")
+    await push.hear(key)
+    pusher = push.pusher()
+
+    async def work() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pusher.run)
+            await bench.until(lambda: bool(pusher.stalled))
+            manifest.write_bytes(whole)
+            await bench.until(lambda: pusher.records == 1)
+            bench.stop.set()
+
+    await passing(bench, work)
+    assert view(bench) == truth(bench)
