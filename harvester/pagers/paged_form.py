@@ -1,21 +1,25 @@
 """The paged form of newer IDX Broker answers, ``{"data": …, "total": …, "next": …}``: what comes next, is it whole.
 
 Offset pages without a documented order promise nothing, so they are read one after another and read anew when
-the total moved meanwhile (IDX Broker contract, sections 6 and 7). Versions up to 1.0.4 answer everything at once:
-no link and no total, and so one page.
+the total moved meanwhile (IDX Broker contract, sections 6 and 7). A total stays as it is where one record goes and
+another comes, so each page begins with the last record of the one before: where it does not, records were shifted
+past its offset (FAULTS P09). Versions up to 1.0.4 answer everything at once: no link and no total, and so one page.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import quote, unquote_plus, urlencode
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from harvester.errors import OrderViolated, ProtocolError
-from harvester.model import Page, Walk
+from harvester.model import Head, Page, Walk
 
 _ROUNDS = 3  # how often a set that changes while it is read is begun, at most
+_OFFSET = re.compile(r"([?&]offset=)([0-9]{1,9})(?=&|$)", re.ASCII)
 _PLACE = frozenset({"offset", "limit"})  # say where a page lies; the link has its own
 
 
@@ -27,12 +31,17 @@ class Progress(Struct, frozen=True):
     moved: bool = False  # a later page claimed another total
     round: int = 0  # earlier readings of the set
     doubted: bool = False  # it was empty, and this is the second look
+    seam: tuple[str, ...] = ()  # identity of the record that this page begins with, which the one before ended with
 
-    def after(self, page: Page) -> Progress:
-        """Where the walk stands once *page* is taken."""
+    def after(self, page: Page, heads: Sequence[Head] = ()) -> Progress:
+        """Where the walk stands once *page* is taken. *heads*: of its records; () where no page is to share one."""
         total = page.count if self.total is None else self.total
         moved = self.moved or (bool(page.records) and page.count is not None and page.count != total)
-        return Progress(self.offset + len(page.records), total, moved, self.round, self.doubted)
+        known = len(heads) > 0 and not page.rejected
+        moved = moved or bool(self.seam and page.records and (not known or heads[0].key != self.seam))
+        last = heads[-1].key if known else None
+        number = self.offset + len(page.records) - bool(self.seam and page.records)
+        return Progress(number, total, moved, self.round, self.doubted, last or ())
 
 
 def path_of(walk: Walk) -> str:
@@ -75,6 +84,18 @@ def following_link(page: Page, progress: Progress, query: str) -> str | None:
             "What was written before stays; the resource is not complete."
         )
     return link
+
+
+def overlapping(link: str, progress: Progress) -> tuple[str, Progress]:
+    """*link* from one record before, where it tells its place by an offset that can be moved; and what it then meets.
+
+    Args:
+        progress: after the page that named the link.
+    """
+    found = _OFFSET.search(link)
+    if not progress.seam or found is None or int(found[2]) != progress.offset or progress.offset < 1:
+        return link, replace(progress, seam=())
+    return f"{link[: found.start(2)]}{progress.offset - 1}{link[found.end(2) :]}", progress
 
 
 def read_again(walk: Walk, page: Page, progress: Progress) -> bool:

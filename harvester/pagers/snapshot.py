@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from harvester.model import Head, Page, PageRequest, Walk
-from harvester.pagers.paged_form import Progress, following_link, own_query, path_of, read_again, with_query
+from harvester.pagers.paged_form import (
+    Progress,
+    following_link,
+    overlapping,
+    own_query,
+    path_of,
+    read_again,
+    with_query,
+)
 
 
 class SnapshotPager:
@@ -26,13 +35,14 @@ class SnapshotPager:
 
     def follow(self, walk: Walk, page: Page, heads: Sequence[Head]) -> Sequence[PageRequest]:
         before = _progress(page.request)
-        progress = before.after(page)
+        progress = before.after(page, heads)
         if walk.resource.key and not page.records and not page.rejected and before == Progress():
             # An empty answer is also what a server gives that has stumbled (FAULTS H13): it must say so twice.
             return (self._begin(walk, Progress(doubted=True), page.request.size),)
         link = following_link(page, progress, _parameters(page.request, walk))
         if link is not None:
-            return (PageRequest(url=link, state=_state(progress), size=page.request.size),)
+            url, state = overlapping(link, progress) if walk.resource.key else (link, replace(progress, seam=()))
+            return (PageRequest(url=url, state=_state(state), size=page.request.size),)
         if read_again(walk, page, progress):
             return (self._begin(walk, Progress(round=progress.round + 1), page.request.size),)
         return ()

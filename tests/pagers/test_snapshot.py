@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw
 
 from harvester.errors import OrderViolated, ProtocolError
-from harvester.model import Page, PageRequest, PerValue, Resource, Walk
+from harvester.model import Head, Page, PageRequest, PerValue, Resource, Walk
 from harvester.pagers.snapshot import SnapshotPager
 
 FEATURED = Resource(name="clients/featured", key=("idxID", "listingID"))
@@ -173,3 +173,26 @@ def test_the_cursor_alone_continues_a_paged_set() -> None:
     walk = make_walk()
     (second,) = PAGER.follow(walk, make_page(PAGER.first(walk), 50, link=LINK, count=70), ())
     assert SnapshotPager().follow(walk, make_page(second, 20, count=70), ()) == ()
+
+
+def heads(*numbers: int) -> list[Head]:
+    return [Head(("a001", f"{number}"), None) for number in numbers]
+
+
+def test_pages_share_a_record_so_that_a_shift_is_seen_although_the_total_stays() -> None:
+    """FAULTS P09: one goes from page one and another comes behind it; the record at the boundary was shifted past."""
+    walk = make_walk()
+    link = LINK.replace("50&", "3&")
+    (second,) = PAGER.follow(walk, make_page(PAGER.first(walk), 3, link=link, count=5), heads(1, 2, 3))
+    assert second.url == LINK.replace("50&", "2&")
+    assert PAGER.follow(walk, make_page(second, 3, count=5), heads(3, 4, 5)) == ()
+    (again,) = PAGER.follow(walk, make_page(second, 3, count=5), heads(4, 5, 6))
+    assert again.url == PAGER.first(walk).url
+
+
+@pytest.mark.parametrize("link", [LINK.replace("50&", "4&"), "https://api.example.com/clients/featured?page=2"])
+def test_a_link_that_tells_another_place_is_followed_as_it_is(link: str) -> None:
+    walk = make_walk()
+    (second,) = PAGER.follow(walk, make_page(PAGER.first(walk), 3, link=link, count=5), heads(1, 2, 3))
+    assert second.url == link
+    assert PAGER.follow(walk, make_page(second, 2, count=5), heads(4, 5)) == ()

@@ -23,7 +23,7 @@ Version = tuple[str, ...]
 class Witness:
     """A sink: what the provider held when the last page of a full walk came. Later changes are for the next run.
 
-    Of a delta it is what was held when it ``began``.
+    Of a delta it is what was held when it ``began``; of records without a time, what was held all the while.
     """
 
     def __init__(self, world: World, contestant: Contestant) -> None:
@@ -39,7 +39,10 @@ class Witness:
     def __call__(self, event: Event) -> None:
         if isinstance(event, PageFetched) and event.walk.startswith("w"):
             simulator = self._world.sandbox.simulator(self._contestant.simulator)
-            self._seen[event.resource] = set(simulator.truth(event.resource))
+            now = set(simulator.truth(event.resource))
+            if not self._contestant.dated:  # nobody can ask what came behind the pages that were read
+                now &= self._seen.get(event.resource, now)
+            self._seen[event.resource] = now
 
     def held_then(self, resource: str, line: bytes) -> bool:
         """Whether *line* was true at that time; True where no page came at all."""
