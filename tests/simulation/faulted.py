@@ -35,6 +35,7 @@ def harvest_under(contestant: Contestant, rules: Sequence[Rule], truth: str, tol
                 sandbox.mutate(contestant.changes, contestant.simulator)
                 witness.began()
             sandbox.faults.replace(list(rules))
+            witness.desync = any(rule.fault.startswith("desync") for rule in rules)
             world.trace.note(f"{contestant.name} {[rule.fault for rule in rules]}")
             report = await world.harvest(config, **options)
             check_disk(world.machine)
@@ -49,6 +50,7 @@ def harvest_under(contestant: Contestant, rules: Sequence[Rule], truth: str, tol
             inside = [] if dialled else world.inside_a_pause()
             assert not inside, f"{len(inside)} requests inside a pause, as at {inside[0].at} s"
             sandbox.faults.replace([])
+            witness.desync = False
             sandbox.clock.skew = 0.0
             again = 0
             while not report.complete:
