@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -89,7 +90,7 @@ async def test_the_next_delta_starts_where_the_one_without_a_run_began(out: Path
     began = bench.clock.now()
     await again(bench, after=DAY)
     since = next(url for url in bench.server.asked if "$filter" in url).replace("%3A", ":")
-    assert began.strftime("%Y-%m-%dT") in since
+    assert (began - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S") in since, "less the overlap"
     await again(bench, after=DAY)  # an empty answer forgets nothing of what was told before it
     assert next(url for url in bench.server.asked if "$filter" in url).replace("%3A", ":") >= since
 
@@ -122,6 +123,19 @@ async def test_a_process_killed_between_the_renewal_and_the_removal_leaves_nothi
     assert [each["ListingKey"] for each in brought(bench)] == ["000009"]
 
 
+async def test_a_later_run_takes_the_place_of_a_renewal(out: Path) -> None:
+    bench = await kept(out)
+    change(bench, "000007")
+    await again(bench, after=60.0)
+    await again(bench, after=60.0)  # meets it again, and leaves no run
+    change(bench, "000008")
+    await again(bench, after=DAY)
+    began = bench.clock.now()
+    await again(bench, after=DAY)
+    since = next(url for url in bench.server.asked if "$filter" in url).replace("%3A", ":")
+    assert (began - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S") in since
+
+
 async def test_an_incomplete_or_failed_delta_is_no_renewal(out: Path) -> None:
     bench = await kept(out)
     change(bench, *(f"{index:06d}" for index in range(40)))
@@ -137,7 +151,12 @@ async def test_of_other_settings_a_renewal_says_nothing(out: Path) -> None:
     await again(bench)
     renewal = read_renewal(bench.fs, out, "lake", "Property")
     assert renewal is not None
-    other = msgspec.structs.replace(renewal, manifest=msgspec.structs.replace(renewal.manifest, fingerprint="other"))
+    walks = tuple(
+        msgspec.structs.replace(walk, anchor="2099-01-01T00:00:00Z", empty=False) for walk in renewal.manifest.walks
+    )  # believed, it would hide every change
+    other = msgspec.structs.replace(
+        renewal, manifest=msgspec.structs.replace(renewal.manifest, fingerprint="other", walks=walks)
+    )
     path = Path(renewal_file(out, "lake", "Property"))
     path.write_bytes(encode_document(other))
     change(bench, "000003")

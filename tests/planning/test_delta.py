@@ -290,3 +290,5 @@ def test_of_many_runs_two_tell_it() -> None:
         run(f"{n:03d}", evidence("n00", f"2026-01-01T01:{n % 60:02d}:00Z"), mode=Phase.DELTA) for n in range(1, 400)
     ]
     assert [each.run for each in compress(runs, essential(runs))] == ["000", "399"]
+    runs += [run("400", evidence("w00", "2026-01-02T00:00:00Z"))]
+    assert [each.run for each in compress(runs, essential(runs))] == ["400"]
