@@ -153,9 +153,9 @@ def current_state(fs: Fs, out: PurePath, layers: Layers) -> Iterator[tuple[Curre
 
 def _keep_current_sets(fs: Fs, state: CurrentState, layers: Layers, scratch: PurePath) -> None:
     """Where the records are sets of another resource's: only those in current sets of records that there are."""
-    newest = layers.manifests[-1]
-    relation = newest.relation
-    if relation is None:
+    newest = next((manifest for manifest in reversed(layers.manifests) if manifest.relation is not None), None)
+    relation = newest.relation if newest is not None else None
+    if newest is None or relation is None:
         return
     resource = Resource(name=newest.resource, key=newest.key, relation=relation)
     parents = layers.runs[-1].path.parent.with_name(f"resource={relation.parent.replace('/', '.')}")

@@ -58,7 +58,7 @@ def foldable(fs: Fs, resource_dir: PurePath, *, keep: int = 0, before: str = "",
     # What goes on in an unfinished run rests on those before it, and will lie on top of them.
     limit = min([before or "~", *(run.name for run in runs if not run.finished)])
     seen = [_look(run, manifest) for run in runs if run.finished and (manifest := read_manifest(fs, run.path))]
-    if seen and seen[-1].related:
+    if any(each.related for each in seen):
         return Foldable(why_not="its records are sets of another resource")
     ground = max((place for place, each in enumerate(seen) if each.is_ground), default=None)
     if ground is None:

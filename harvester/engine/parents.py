@@ -137,13 +137,13 @@ def _written(stamps: Mapping[str, Raw] | None) -> str:
 
 
 def _stamps_of(relation: Relation, reader: MemberReader, record: bytes) -> str:
-    """What *record* tells of its set, as a JSON object; "" when it has none of the members, or may not show them."""
+    """What *record* tells of its set, as a JSON object; "" when it has none of the members, or may not show one."""
     hidden = _decode_hidden(record).names if record.startswith(_MASKED) else ()
-    told = {
-        name.rpartition(".")[2]: Raw(value)
-        for name, value in zip(relation.telling, reader.read(record), strict=True)
-        if value is not None and value != _MASK and name.rpartition(".")[2] not in hidden
-    }
+    named = [name.rpartition(".")[2] for name in relation.telling]
+    values = reader.read(record)
+    if _MASK in values or any(name in hidden for name in named):
+        return _UNKNOWN
+    told = {name: Raw(value) for name, value in zip(named, values, strict=True) if value is not None}
     return msgspec.json.encode(told).decode() if told else _UNKNOWN
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harvester.contracts import Pager
+from harvester.contracts import Pager, SetPager
 from harvester.engine.fetched import Fetched
 from harvester.engine.intake import ShardIntake, shard_writer
 from harvester.engine.set_work import SetWork
@@ -26,12 +26,14 @@ class SetIntake:
     """
 
     def __init__(self, work: SetWork, walk: Walk, shop: Workshop, commits: int) -> None:
-        self._work, self._shop = work, shop
+        if not isinstance(pager := shop.source.provider.pager(walk.pager), SetPager):
+            raise TypeError(f"{walk.pager} reads no sets")
+        self._work, self._shop, self._pager = work, shop, pager
         self._records = ShardIntake(walk, shop, shards=commits, quarantines=commits)
         self._lines = shard_writer(walk, shop, ShardKind.SETS, commits)
 
     async def take(self, walk: Walk, pager: Pager, fetched: Fetched) -> Sifted:
-        parent = walk.keys[int(fetched.asked.state)]
+        parent = walk.keys[self._pager.place_of(fetched.asked)]
         if fetched.unread is not None or fetched.absent:
             self._work.not_read(parent, fetched.unread)
             return _NOTHING

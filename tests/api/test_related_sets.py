@@ -13,6 +13,7 @@ import pytest
 from msgspec import structs
 
 import harvester
+from harvester.api.ports import Ports
 from harvester.api.status import status
 from harvester.api.verify import verify
 from harvester.api.view import view
@@ -24,6 +25,9 @@ from harvester.sandbox.exchange import Reply, Sandbox
 from harvester.sandbox.faults import Match, Rule
 from harvester.sandbox.server import running_sandbox
 from harvester.sandbox.settings import Settings
+from harvester.store import layout
+from harvester.store.manifest import read_manifest, write_manifest
+from harvester.store.runs import find_runs
 
 PARENTS = {"spark": "listings", "spark_reso": "Property"}
 
@@ -100,6 +104,28 @@ async def test_what_hangs_on_a_deleted_listing_goes_with_it(begin: Begin) -> Non
         await bench.run()
         for name in ("Property", "Media", "Room"):
             assert bench.view(name) == bench.truth(name)
+
+
+async def test_a_run_of_what_was_pushed_changes_nothing_about_the_sets(begin: Begin) -> None:
+    """It has no relation of its own, and lies on top of those that have one."""
+    async with begin("spark_reso", "Media") as bench:
+        await bench.run()
+        bench.sandbox.mutate(40, "spark_reso")
+        await bench.run()
+        before = bench.view("Media")
+        fs = Ports().fs
+        last = find_runs(fs, bench.out, "spark_reso", "Media")[-1]
+        manifest = read_manifest(fs, last.path)
+        assert manifest is not None
+        name = layout.run_name(manifest.finished, [last.name])
+        pushed = layout.run_directory(bench.out, "spark_reso", "Media", name)
+        fs.make_directory(pushed)
+        nothing = structs.replace(
+            manifest, run=name, mode="push", relation=None, parent_run="", sets=0, records=0, shards=()
+        )
+        write_manifest(fs, pushed, nothing)
+        assert bench.view("Media") == before
+        assert {each.mode for each in (await bench.run())[0].resources} == {"delta"}
 
 
 async def test_a_related_resource_alone_brings_its_parent_along(begin: Begin) -> None:
