@@ -108,6 +108,10 @@ class Endings:
         return bool(await self._count(structs.replace(walk, since=_NEVER, until=None), pager))
 
     async def _count(self, walk: Walk, pager: LinkedPager) -> int | None:
+        number = await count(self._source, self._transport, walk, pager.how_many(walk))
+        if number is not None:
+            return number
+        # Once more: of a server that counts, it may be the answer to another request (FAULTS H11).
         return await count(self._source, self._transport, walk, pager.how_many(walk))
 
 

@@ -34,8 +34,8 @@ class Ends(Struct, frozen=True, omit_defaults=True):
             return Ending.OPEN
         if left is not None and (left <= 0 or not _shrinks(walk)):
             return Ending.OPEN if left > 0 else Ending.LIKELY
-        if not number:
-            return Ending.LIKELY
+        if not number:  # behind others it may be the answer to another request (FAULTS H11)
+            return Ending.LIKELY if self.held or not self.most else Ending.OPEN
         full = self.most or page.request.size
         if full is None:  # how many records make a page is not known; asked once more, it said the same
             return Ending.LIKELY if self.held else Ending.OPEN
@@ -44,7 +44,8 @@ class Ends(Struct, frozen=True, omit_defaults=True):
     def is_worth_a_look(self, walk: Walk, page: Page) -> bool:
         """Whether *page* is to be asked for once more; not the only one of a server that counts: its count tells."""
         alone = not self.most and page.request.size is None and walk.counted
-        return not (self.held or alone) and bool(_number(page)) and self.ending(walk, page) is Ending.OPEN
+        some = bool(_number(page) or self.most)
+        return some and not (self.held or alone) and self.ending(walk, page) is Ending.OPEN
 
     def again(self, page: Page) -> Ends:
         """The same while *page* is asked for once more."""
