@@ -32,10 +32,11 @@ from harvester.model import Phase, Walk
 from harvester.provider import SETS
 from harvester.store.commits import Commit, CommitLog, Tally
 from harvester.store.key_table import KeyTable
-from harvester.store.layout import ShardKind
+from harvester.store.layout import ShardKind, walk_of
 from harvester.store.manifest import Manifest, newest_of
 from harvester.store.runs import find_runs
 from harvester.store.set_lines import set_line
+from harvester.store.shards import ShardEntry
 
 T = TypeVar("T")
 
@@ -156,7 +157,7 @@ class Related:
             grounds = list(grounded(self._own) or self._own)
         load_parents(fs, runs, self._relation, parents)
         mine = [entry for commits in earlier.values() for commit in commits for entry in commit.add]
-        held_in = [(path, manifest.shards) for path, manifest in grounds if fs.exists(path)]
+        held_in = [(path, _told(manifest)) for path, manifest in grounds if fs.exists(path)]
         load_sets(fs, [*held_in, (self._directory, mine)], self._relation, held, parents)
         letter = _LETTERS[self.mode]
         walk = self._like()
@@ -229,6 +230,13 @@ class Related:
                 tally=Tally(),
             ),
         )
+
+
+def _told(manifest: Manifest) -> Sequence[ShardEntry]:
+    """The shards of a run, without what it noted of the parents before it failed to read all of their sets."""
+    if manifest.verdict == "complete":
+        return manifest.shards
+    return [entry for entry in manifest.shards if walk_of(entry.path) != ROLL]
 
 
 async def _in_thread(shop: Workshop, function: Callable[[], T]) -> T:

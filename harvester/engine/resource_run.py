@@ -237,7 +237,9 @@ class ResourceRun:
             ConfigError: a delta is asked for, or was begun, and there is nothing to go on from.
         """
         full = self._blueprint.walks(values, self._started)
-        begun = {commits[-1].walk.phase for commits in earlier.values() if commits} - {Phase.SETS}
+        begun = {commits[-1].walk.phase for commits in earlier.values() if commits}
+        if Phase.SETS in begun:  # a full run has noted what the parents told
+            begun = begun - {Phase.SETS} | {Phase.FULL}
         if self._blueprint.changes is not None and (begun <= _OF_A_SWEEP if begun else self._site.mode == Phase.SWEEP):
             self._state = grounded(await self._in_thread(self._past.finished))
             if self._state:

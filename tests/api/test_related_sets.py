@@ -287,6 +287,40 @@ async def test_a_first_harvest_that_goes_on_later_is_as_new_as_the_listings_it_b
         assert held == truth
 
 
+async def test_stamps_of_a_harvest_that_lacks_something_are_not_taken_for_held(begin: Begin) -> None:
+    """FAULTS P06, T09: on top of a complete one, it knows what every listing told and not every set."""
+    async with begin("spark_reso", "Media", page_size=10) as bench:
+        await bench.run()
+        bench.sandbox.mutate(40, "spark_reso")
+        match = Match(provider="spark_reso", resource="Media")
+        bench.sandbox.faults.replace([Rule(fault="next:drop", match=match, times=1000)])
+        report, _ = await bench.run(mode="full")
+        bench.sandbox.faults.replace([])
+        assert {each.resource: each.verdict for each in report.resources} == {
+            "Property": "complete",
+            "Media": "incomplete",
+        }
+        report, _ = await bench.run()
+        assert {each.mode for each in report.resources} == {"delta"}
+        assert bench.truth("Media") <= bench.view("Media")
+
+
+async def test_a_first_harvest_that_had_only_noted_the_stamps_is_not_gone_on_with_as_a_sweep(begin: Begin) -> None:
+    """FAULTS T09: the sets that belong to those stamps are still to be read."""
+    async with begin("spark_reso", "Media", page_size=10) as bench:
+        await bench.run()
+        bench.sandbox.mutate(40, "spark_reso")
+        match = Match(provider="spark_reso", resource="Media")
+        bench.sandbox.faults.replace([Rule(fault="status:403", match=match, times=1)])
+        await bench.run(mode="full")
+        bench.sandbox.faults.replace([])
+        await bench.run(mode="sweep", allow_purge=True)
+        await bench.run()
+        living = {json.loads(line)["ListingKey"] for line in bench.truth("Property")}
+        held = {line for line in bench.view("Media") if json.loads(line)["ResourceRecordKey"] in living}
+        assert held == bench.truth("Media")
+
+
 async def test_a_set_of_which_a_page_is_missing_is_none(begin: Begin) -> None:
     """FAULTS P06: a link that is left out is seen by the count; the old set stays, and is told to."""
     async with begin("spark_reso", "Media", page_size=1) as bench:
