@@ -292,3 +292,36 @@ def test_of_many_runs_two_tell_it() -> None:
     assert [each.run for each in compress(runs, essential(runs))] == ["000", "399"]
     runs += [run("400", evidence("w00", "2026-01-02T00:00:00Z"))]
     assert [each.run for each in compress(runs, essential(runs))] == ["400"]
+
+
+def empty(name: str, anchor: str) -> WalkEvidence:
+    return structs.replace(evidence(name, anchor), empty=True)
+
+
+def test_a_delta_that_brought_nothing_moves_the_watermark_no_later() -> None:
+    """FAULTS H11: its empty page may be the answer to another request."""
+    runs = [
+        run("1", evidence("w00", "2026-01-01T10:00:00Z")),
+        run("2", empty("n00", "2026-01-01T11:00:00Z"), mode=Phase.DELTA),
+    ]
+    standing = standing_of(runs)
+    assert standing is not None
+    assert standing.watermarks == {None: "2026-01-01T10:00:00Z"}
+
+
+def test_a_clock_that_was_set_back_takes_the_watermark_with_it_although_nothing_came() -> None:
+    """FAULTS T06; and such a delta is one that those after it rest on."""
+    runs = [
+        run("1", evidence("w00", "2026-01-01T10:00:00Z")),
+        run("2", evidence("n00", "2026-01-01T12:00:00Z"), mode=Phase.DELTA),
+        run("3", empty("n00", "2026-01-01T11:30:00Z"), mode=Phase.DELTA),
+        run("4", empty("n00", "2026-01-01T12:30:00Z"), mode=Phase.DELTA),
+        run("5", empty("n00", "2026-01-01T13:30:00Z"), mode=Phase.DELTA),
+    ]
+    standing = standing_of(runs)
+    assert standing is not None
+    assert standing.watermarks == {None: "2026-01-01T11:30:00Z"}
+    assert essential(runs) == (True, True, True, False, True)
+    few = standing_of(list(compress(runs, essential(runs))))
+    assert few is not None
+    assert few.watermarks == standing.watermarks
