@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 
 from msgspec import Struct, structs
@@ -56,9 +57,7 @@ class Compaction:
     def run(self, *, fold: bool) -> ResourceCompaction:
         fs, ports = self._fs, self._ports
         try:
-            # Of a process that was killed: it may have moved runs out, and nothing says that this is durable.
-            fs.sync_directory(self._directory)
-            fs.remove_tree(self._place)
+            self._clear()
             before = self._row()
             clear_folded(fs, self._look().leftover, self._place)
             base, plan = "", Foldable()
@@ -72,9 +71,14 @@ class Compaction:
                     break
             for run, manifest in self._finished():
                 whole = mend(fs, run.path, manifest)
-                merge_run(fs, ports.rng, run.path, whole, self._groups(run, whole), ports.clock.now())
-        finally:
-            fs.remove_tree(self._place)
+                if groups := self._groups(run, whole):
+                    read_manifest(fs, run.path)  # which must outlive a loss of power before the logs go beyond it
+                    merge_run(fs, ports.rng, run.path, whole, groups, ports.clock.now())
+        except BaseException:
+            with suppress(StorageError):
+                self._clear()
+            raise
+        self._clear()
         after = self._row()
         return structs.replace(
             before,
@@ -84,6 +88,15 @@ class Compaction:
             base=base,
             why_not=plan.why_not,
         )
+
+    def _clear(self) -> None:
+        """Remove what is left of this work, or of a process that was killed at it.
+
+        Runs may have been moved out, and nothing says that this is durable: of a run that comes back after a loss of
+        power nothing may be missing.
+        """
+        self._fs.sync_directory(self._directory)
+        self._fs.remove_tree(self._place)
 
     def foresee(self, *, fold: bool) -> ResourceCompaction:
         """What ``run`` would do first; sizes are not known before it is done."""
@@ -143,7 +156,7 @@ class Compaction:
     def _finished(self) -> Iterator[tuple[RunDirectory, Manifest]]:
         """One after another: together the manifests may be large."""
         for run in find_runs(self._fs, self._out, self._source, self._name):
-            manifest = read_manifest(self._fs, run.path) if run.finished else None
+            manifest = read_manifest(self._fs, run.path, settle=False) if run.finished else None
             if manifest is not None:
                 yield run, manifest
 

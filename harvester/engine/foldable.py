@@ -57,7 +57,9 @@ def foldable(fs: Fs, resource_dir: PurePath, *, keep: int = 0, before: str = "",
     runs = find_runs(fs, out, source, resource_dir.name.partition("=")[2])
     # What goes on in an unfinished run rests on those before it, and will lie on top of them.
     limit = min([before or "~", *(run.name for run in runs if not run.finished)])
-    seen = [_look(run, manifest) for run in runs if run.finished and (manifest := read_manifest(fs, run.path))]
+    seen = [
+        _look(run, manifest) for run in runs if run.finished and (manifest := read_manifest(fs, run.path, settle=False))
+    ]
     if any(each.related for each in seen):
         return Foldable(why_not="its records are sets of another resource")
     ground = max((place for place, each in enumerate(seen) if each.is_ground), default=None)
@@ -87,7 +89,8 @@ def foldable(fs: Fs, resource_dir: PurePath, *, keep: int = 0, before: str = "",
 
 def manifests_of(fs: Fs, runs: Sequence[RunDirectory]) -> tuple[Run, ...]:
     """*runs* with their manifests."""
-    return tuple((run.path, manifest) for run in runs if (manifest := read_manifest(fs, run.path)) is not None)
+    found = ((run.path, read_manifest(fs, run.path, settle=False)) for run in runs)
+    return tuple((path, manifest) for path, manifest in found if manifest is not None)
 
 
 def _look(run: RunDirectory, manifest: Manifest) -> _Seen:
