@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from msgspec import structs
 
-from harvester.sandbox.faults import Faults
+from harvester.sandbox.faults import Faults, Match, Rule
 from tests.simulation.contestants import ALL, CONTESTANTS, DELTAS, Contestant
 from tests.simulation.fault_rows import CASES, HEAVY, Case
 from tests.simulation.faulted import harvest_under
@@ -90,3 +91,18 @@ def test_every_row_has_a_case_and_every_case_is_a_fault_the_sandbox_knows() -> N
 def test_a_harvest_under_two_faults_is_whole_or_says_why_not(seed: int) -> None:
     """Drawn from the catalogue at random; ``make simulate`` plays hundreds (scenario ``fault_pairs``)."""
     simulate("fault_pairs", seed, scenarios()["fault_pairs"])
+
+
+@pytest.mark.parametrize(
+    ("drops", "outcome"), [(False, "equal"), (True, "nothing shows that the last page was the last")]
+)
+def test_a_server_that_does_not_count_is_believed_as_long_as_its_links_come(drops: bool, outcome: str) -> None:
+    """FAULTS P13, P06: a short last page shows the end; a full one without a link shows none."""
+    contestant = ALL["odata"]
+    found = Match(provider=contestant.simulator, resource=contestant.path)
+    rules = [Rule(fault="count:absent", match=found, times=1000)]
+    if drops:
+        rules.append(Rule(fault="next:drop", match=structs.replace(found, path="skiptoken"), times=1000))
+    told: list[str] = []
+    simulate(f"uncounted-{drops}", 0, harvest_under(contestant, rules, "same", told))
+    assert outcome in told[0]
