@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harvester.engine.parts import ending_at, gap, lower, mend, part_id, root_of, upper, whole
-from harvester.model import Resource, Walk
+from harvester.model import Phase, Resource, Walk
 
 PROPERTY = Resource(name="Property", key=("ListingKey",), modified="ModificationTimestamp")
 ROOT = Walk(id="w00", resource=PROPERTY, pager="windows")
@@ -147,3 +147,13 @@ def test_an_uncut_walk_is_the_whole() -> None:
 def test_the_whole_of_a_part_has_no_bounds() -> None:
     assert whole(parts_of((None, "a"))[0]) == ROOT
     assert root_of("w03-12") == root_of("w03") == "w03"
+
+
+def test_windows_of_a_delta_are_whole_only_without_an_end() -> None:
+    """A closing delta follows full walks alone: nothing would bring what changes behind the last window of a delta."""
+    first = replace(ROOT, id="n00", phase=Phase.DELTA, since="0010", until="0050")
+    last = replace(first, id="n00-1", part_of="n00", since="0050", until=None)
+    assert not gap([first, last], {ANCHOR})
+    assert gap([first, replace(last, until=ANCHOR)], {ANCHOR}) == f"no walk has read the records from {ANCHOR} on"
+    assert gap([first, replace(last, since="0060")], {ANCHOR}) == "no walk has read the records from 0050 on"
+    assert gap([replace(first, until=ANCHOR)], {ANCHOR})

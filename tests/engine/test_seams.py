@@ -366,6 +366,25 @@ def test_a_count_that_was_caught_lying_proves_nothing() -> None:
     assert not cover.ended
 
 
+def test_where_so_few_records_have_moved_nothing_behind_the_last_one_is_no_proof() -> None:
+    """FAULTS P04, P09: two rows of three come, and the place behind them is empty, whenever a deletion came before."""
+    cover = Cover(AnyOffset(), 50, lanes=1)
+    rows = [30, 35]
+
+    def read() -> None:
+        moves = 0
+        for _ in range(40):
+            for cell in cover.wanted(1):
+                moves += cell.kind is Kind.END and cell.start == 0
+                now = rows[1:] if moves == 1 else rows  # once the last one is found elsewhere
+                answered(cover, now[cell.start : cell.start + cell.size], cell)
+                moves += moves == 1
+
+    with pytest.raises(SeamBroken):
+        read()
+    assert not cover.ended
+
+
 def test_an_empty_first_page_is_asked_for_twice() -> None:
     """One answer without records may be a fault (FAULTS H13)."""
     cover = Cover(AnyOffset(), 20)
