@@ -36,7 +36,7 @@ from harvester.engine.views import agree
 from harvester.engine.whole_state import load_whole_state
 from harvester.engine.workshop import Workshop
 from harvester.errors import ConfigError, FilterIgnored, HarvesterError
-from harvester.events import Event, Requested, ResourceFinished, ResourceStarted
+from harvester.events import Event, Requested, ResourceFinished, ResourceStarted, Warned
 from harvester.model import Phase, Walk
 from harvester.store import layout
 from harvester.store.commits import Commit
@@ -269,10 +269,20 @@ class ResourceRun:
                 )
             return assign(full, earlier)
         self._mode = self._evidence.mode = Phase.DELTA
+        self._tell_vanished(runs, values)
         walks = assign(changes, earlier)
         if any(map(is_changes_only, walks)):
             self._held = await self._in_thread(lambda: self._past.held(self._past.finished(), walks[0]))
         return walks
+
+    def _tell_vanished(self, runs: Sequence[Run], values: Sequence[str] | None) -> None:
+        """Tell once which values the parent names no more: that purges nothing (IMS contract, section 8)."""
+        if values is None:
+            return
+        site, before = self._site, {walk.value for walk in runs[-1][1].walks if walk.value is not None}
+        for value in sorted(before.difference(values)):
+            message = f"{self._resource.needs} names {value} no more; what {self._resource.name} holds of it is kept"
+            site.sink(Warned(at=site.clock.now(), source=self._source.name, message=message))
 
     def _is_of_whole_records(self, earlier: Mapping[str, tuple[Commit, ...]]) -> bool:
         """Whether the sweep compares what records say. Where a listing reads all of it, that costs nothing more."""
