@@ -174,7 +174,7 @@ class Listener:
             deliveries,
             site.clock,
             wanted=lambda name: name in pusher.resources,
-            heard=pusher.hear,
+            heard=pusher.announce,
             refused=refused,
         )
 

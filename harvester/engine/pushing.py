@@ -51,6 +51,7 @@ class Turn(Protocol):
         ...
 
 
+_QUIET = 0.2  # seconds without a post that are a pause
 _LOOK_AROUND = 2.0  # seconds between two looks at what runs there are, while there is work
 _TELL_AFTER = 60.0  # seconds for which notices wait for a run before anybody is told
 _LONGEST_PAUSE = 300.0  # seconds for which a server that fails is left alone, at most
@@ -134,6 +135,7 @@ class Pusher:
         self.spared = 0  # that a delta or a sweep has brought
         self._drains = False
         self._paused = -math.inf  # nothing is asked before
+        self._announced = self._burst = -math.inf  # last post, and the first of those that came without a pause
         self._failures = 0  # in a row
         self._looks = 0  # that were put off
         self._hopeless: list[Notice] = []  # to be given up
@@ -157,8 +159,16 @@ class Pusher:
         """Records that have come and are in no run yet."""
         return sum(len(desk.kept) for desk in self._desks.values())
 
+    def announce(self) -> None:
+        """Posts have come: while they do, they are answered first, and records are asked for once they pause."""
+        now = self._site.clock.monotonic()
+        if now - self._announced >= _QUIET:
+            self._burst = now
+        self._announced = now
+        self.hear()
+
     def hear(self) -> None:
-        """There is something new in the inbox."""
+        """There is something new to look at."""
         news, self._news = self._news, anyio.Event()
         news.set()
 
@@ -222,7 +232,8 @@ class Pusher:
 
     async def _next(self) -> tuple[_Desk, tuple[Notice, ...], Walk] | None:
         """The next records to look at; None: there is nothing to do now."""
-        if self._site.stop.is_set() or self._paused > self._site.clock.monotonic():
+        now = self._site.clock.monotonic()
+        if self._site.stop.is_set() or max(self._paused, self._calm_at()) > now:
             return None
         for desk in self._desks.values():
             full = len(desk.kept) >= 2 * self._pace.records or desk.size >= 2 * self._pace.bytes
@@ -249,6 +260,10 @@ class Pusher:
             return (heapq.heappop(desk.later)[2],), desk.ways[-1]
         most = getattr(self._source.provider.pager(desk.ways[0].pager), "most", 1)
         return self._inbox.take(most, desk.name), desk.ways[0]
+
+    def _calm_at(self) -> float:
+        """When posts have paused, or have come for so long that nothing can wait for them."""
+        return min(self._announced + _QUIET, self._burst + self._pace.seconds)
 
     def _is_open(self, desk: _Desk) -> bool:
         return desk.paused <= self._site.clock.monotonic()
@@ -353,7 +368,7 @@ class Pusher:
     def _until_due(self) -> float:
         """Seconds until something may be asked for that may not be now; an hour: nothing."""
         now = self._site.clock.monotonic()
-        times = [self._paused, *(desk.paused for desk in self._desks.values())]
+        times = [self._paused, self._calm_at(), *(desk.paused for desk in self._desks.values())]
         times += [desk.later[0][0] for desk in self._desks.values() if desk.later]
         return min((time - now for time in times if time > now), default=3600.0)
 

@@ -536,3 +536,27 @@ async def test_a_directory_that_changes_while_it_is_read_is_read_again(out: Path
 
     await passing(bench, work)
     assert view(bench) == truth(bench)
+
+
+async def test_posts_are_answered_first_but_do_not_hold_up_the_rest_for_ever(out: Path) -> None:
+    """Centris contract, section 9: answer quickly and fetch later. What is announced again meanwhile costs nothing."""
+    push = await ready(out)
+    bench = push.bench
+    pusher = push.pusher()
+    keys = some(bench, 20)
+    asked: list[tuple[float, int]] = []
+
+    async def work() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pusher.run)
+            began = bench.clock.monotonic()
+            while bench.clock.monotonic() - began < 2 * push.pace.seconds:
+                await push.hear(*keys)
+                pusher.announce()
+                asked.append((bench.clock.monotonic() - began, len(bench.server.asked)))
+                await bench.clock.sleep(0.1)
+            bench.stop.set()
+
+    await passing(bench, work)
+    assert all(number == 0 for at, number in asked if at < push.pace.seconds)
+    assert asked[-1][1] >= 20
