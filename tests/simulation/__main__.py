@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in chosen.scenario or known:
         outcomes: list[Outcome] = []
         began = time.perf_counter()
-        each = kinds(name) if chosen.seeds > 1 else 1  # one seed is one that failed before
+        each = kinds(known[name]) if chosen.seeds > 1 else 1  # one seed is one that failed before
         for seed in range(chosen.start * each, (chosen.start + chosen.seeds) * each):
             try:
                 outcome = simulate(name, seed, known[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Mapping
 
 from tests.simulation.world import Play
@@ -15,7 +16,7 @@ def scenarios() -> Mapping[str, Play]:
     return {name: importlib.import_module(f"{__name__}.{name}").play for name in names}
 
 
-def kinds(scenario: str) -> int:
-    """How many kinds of worlds the seeds of *scenario* go round in turn: each kind is to get all seeds."""
-    kinds: int = getattr(importlib.import_module(f"{__name__}.{scenario}"), "KINDS", 1)
+def kinds(play: Play) -> int:
+    """How many kinds of worlds the seeds of a scenario go round in turn: each kind is to get all seeds."""
+    kinds: int = getattr(sys.modules.get(getattr(play, "__module__", "")), "KINDS", 1)
     return kinds
