@@ -30,7 +30,7 @@ def instead_of(provider: Provider, walk: Walk, error: HarvesterError, avoid: Col
         return None
     if walk.phase is Phase.DELTA and walk.pager in provider.look_back and walk.since is not None:
         return replace(walk, since=None, reason=f"as far back as ever, of which only changes are written: {error}")
-    if walk.phase is not Phase.FULL:
+    if walk.phase in {Phase.CLOSING, Phase.DELTA}:  # no other walk asks what changed
         return None
     other = provider.instead.get(walk.pager)
     while other is not None and other in avoid:

@@ -69,3 +69,10 @@ def test_deltas_and_closing_deltas_are_not_replaced() -> None:
         assert (
             instead_of(ODATA, Walk(id="c00", resource=PROPERTY, pager="windows", phase=phase), SeamBroken("x")) is None
         )
+
+
+def test_a_listing_is_replaced_like_a_full_walk() -> None:
+    listing = Walk(id="p00", resource=PROPERTY, pager="offset", phase=Phase.SWEEP)
+    other = instead_of(ODATA, listing, SeamBroken("rows move"))
+    assert other is not None
+    assert (other.pager, other.phase, other.id) == ("windows", Phase.SWEEP, "p00")
