@@ -25,7 +25,8 @@ class MemberReader:
             branch = tree
             for parent in parents:
                 below = branch.setdefault(parent, {})
-                assert not isinstance(below, int), f"{name} lies inside another wanted member"
+                if isinstance(below, int):
+                    raise TypeError(f"{name} lies inside another wanted member")
                 branch = below
             branch[last] = place
         self._tree = tree

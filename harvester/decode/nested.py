@@ -14,6 +14,7 @@ from harvester.decode.members import MemberReader
 from harvester.errors import ProtocolError
 from harvester.model import Relation
 
+_BRACE = ord("{")
 _decode = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -38,7 +39,7 @@ def read_nested(record: Raw | bytes, relation: Relation) -> NestedSet:
         records = [] if value == b"null" else _decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(f"{name} in the record of {relation.parent} is no list: {error}") from error
-    if any(bytes(each[:1]) != b"{" for each in map(memoryview, records)):
+    if any(memoryview(each)[0] != _BRACE for each in records):
         raise ProtocolError(f"{name} in the record of {relation.parent} holds something that is not an object.")
     told = int(count) if count is not None and count.isdigit() else 0
     cut = link not in {None, b"null", b'""'} or told > len(records)
