@@ -25,7 +25,8 @@ from harvester.config.check import check_address
 from harvester.config.schema import Config
 from harvester.config.secrets import SecretStore
 from harvester.contracts import Sink
-from harvester.engine.pushing import Pace, Pusher
+from harvester.engine.push_desk import Pace
+from harvester.engine.pushing import Pusher
 from harvester.engine.site import Site
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped

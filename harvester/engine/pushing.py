@@ -7,23 +7,21 @@ apart, before it is taken for deleted: its notice may have come before it can be
 from __future__ import annotations
 
 import asyncio
-import heapq
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio
 from msgspec import structs
 
 from harvester.contracts import Transport
 from harvester.engine.looks import Look, look_at, ways_to_look
+from harvester.engine.push_desk import Desk, Kept, Pace, Turn
 from harvester.engine.push_run import Around, Ground, write_push
 from harvester.engine.site import Site
-from harvester.engine.source import Blueprint, Source
+from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
 from harvester.errors import (
     CredentialsRefused,
@@ -42,71 +40,12 @@ from harvester.store.inbox import Inbox
 T = TypeVar("T")
 
 
-class Turn(Protocol):
-    """Whose turn it is to write."""
-
-    def __call__(self, names: Sequence[str], *, last: bool) -> AbstractAsyncContextManager[bool]:
-        """Nobody else writes to the resources *names* within the block; False: that could not be had. *last*: it is
-        to end, and only what is free at once is wanted."""
-        ...
-
-
 _QUIET = 0.2  # seconds without a post that are a pause
 _LOOK_AROUND = 2.0  # seconds between two looks at what runs there are, while there is work
 _TELL_AFTER = 60.0  # seconds for which notices wait for a run before anybody is told
 _LONGEST_PAUSE = 300.0  # seconds for which a server that fails is left alone, at most
 _REFUSED_PAUSE = 600.0  # seconds for which a resource that is refused is
 _TRIES = 5  # looks at a record whose answers cannot be used; then a delta or a sweep must bring it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """When looks become a run, and when a record is believed to be gone."""
-
-    records: int = 1000  # of a run, about
-    bytes: int = 32 << 20  # of them, about
-    seconds: float = 10.0  # that a record waits for the run it goes into, at most
-    confirm: float = 30.0  # seconds between the two looks at a record that is not there
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """An answer that waits for its run."""
-
-    look: Look
-    notice: Notice
-    below: frozenset[str]  # finished runs there were before it was asked for
-
-
-@dataclass(kw_only=True)
-class _Desk:
-    """One resource."""
-
-    blueprint: Blueprint
-    ways: tuple[Walk, ...]  # to ask for its records, the best one first
-    ground: Ground
-    transport: Transport
-    around: Around | None = None
-    turning: anyio.Lock = field(default_factory=anyio.Lock)  # who looks around
-    looked_around: float = -math.inf  # monotonic, as all times here
-    kept: dict[str, _Kept] = field(default_factory=dict)  # by key
-    size: int = 0  # bytes of them
-    first: float = 0.0  # when the first of them came
-    began: datetime | None = None  # when it was asked for
-    sealed: float = -math.inf
-    looking: int = 0  # requests under way
-    answers: set[str] = field(default_factory=set)  # ways by which a record has come
-    requests: int = 0  # since the last run
-    mine: set[str] = field(default_factory=set)  # runs that it has written
-    read: frozenset[str] = frozenset()  # runs that were looked into for what they brought
-    later: list[tuple[float, int, Notice]] = field(default_factory=list)  # a heap, by when to look at them again
-    paused: float = -math.inf
-    stalled_since: float = 0.0  # 0.0: it is not
-    told: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.blueprint.resource.name
 
 
 class Pusher:
@@ -119,7 +58,7 @@ class Pusher:
 
     def __init__(self, source: Source, site: Site, inbox: Inbox, turn: Turn, pace: Pace) -> None:
         self._source, self._site, self._inbox, self._turn, self._pace = source, site, inbox, turn, pace
-        self._desks: dict[str, _Desk] = {}
+        self._desks: dict[str, Desk] = {}
         self.unasked: dict[str, str] = {}  # resources whose records cannot be asked for by key, and why
         for blueprint in source.blueprints:
             ways, reason = ways_to_look(source, blueprint, site.clock.now())
@@ -128,7 +67,7 @@ class Pusher:
                 self.unasked[name] = reason
                 continue
             ground = Ground(site.fs, site.out, source.name, blueprint)
-            self._desks[name] = _Desk(blueprint=blueprint, ways=ways, ground=ground, transport=self._counting(name))
+            self._desks[name] = Desk(blueprint=blueprint, ways=ways, ground=ground, transport=self._counting(name))
         self.refused: HarvesterError | None = None  # why nothing is asked any more
         self.looked_at: datetime | None = None  # when the last answer came, aware UTC
         self.records = self.gone = self.dropped = 0  # written, buried, given up
@@ -137,7 +76,6 @@ class Pusher:
         self._paused = -math.inf  # nothing is asked before
         self._announced = self._burst = -math.inf  # last post, and the first of those that came without a pause
         self._failures = 0  # in a row
-        self._looks = 0  # that were put off
         self._hopeless: list[Notice] = []  # to be given up
         self._missing: set[tuple[str, str]] = set()  # not there at the first look
         self._tries: dict[tuple[str, str], int] = {}
@@ -230,14 +168,14 @@ class Pusher:
                 continue
             await self._look(*batch)
 
-    async def _next(self) -> tuple[_Desk, tuple[Notice, ...], Walk] | None:
+    async def _next(self) -> tuple[Desk, tuple[Notice, ...], Walk] | None:
         """The next records to look at; None: there is nothing to do now."""
         now = self._site.clock.monotonic()
         if self._site.stop.is_set() or max(self._paused, self._calm_at()) > now:
             return None
         for desk in self._desks.values():
             full = len(desk.kept) >= 2 * self._pace.records or desk.size >= 2 * self._pace.bytes
-            if self._is_open(desk) and not full and (self._inbox.waiting(desk.name) or self._is_later(desk)):
+            if self._is_open(desk) and not full and (self._inbox.waiting(desk.name) or desk.has_again(now)):
                 around = await self._around(desk)
                 if around.reason:
                     desk.paused = self._site.clock.monotonic() + _LOOK_AROUND
@@ -250,14 +188,15 @@ class Pusher:
                     return desk, notices, walk
         return None
 
-    def _take(self, desk: _Desk) -> tuple[tuple[Notice, ...], Walk]:
+    def _take(self, desk: Desk) -> tuple[tuple[Notice, ...], Walk]:
         """What to ask for next, and how: one whose time has come again, else the oldest that wait.
 
         The former alone and in the way that is left when others fail: that an answer leaves out one of many records
         may have another reason than that there is none.
         """
-        if self._is_later(desk):
-            return (heapq.heappop(desk.later)[2],), desk.ways[-1]
+        again = desk.next_again(self._site.clock.monotonic())
+        if again is not None:
+            return (again,), desk.ways[-1]
         most = getattr(self._source.provider.pager(desk.ways[0].pager), "most", 1)
         return self._inbox.take(most, desk.name), desk.ways[0]
 
@@ -265,19 +204,10 @@ class Pusher:
         """When posts have paused, or have come for so long that nothing can wait for them."""
         return min(self._announced + _QUIET, self._burst + self._pace.seconds)
 
-    def _is_open(self, desk: _Desk) -> bool:
+    def _is_open(self, desk: Desk) -> bool:
         return desk.paused <= self._site.clock.monotonic()
 
-    def _is_later(self, desk: _Desk) -> bool:
-        """Whether the time has come for one of *desk*'s records that were put off."""
-        return bool(desk.later) and desk.later[0][0] <= self._site.clock.monotonic()
-
-    def _put_off(self, desk: _Desk, notice: Notice, seconds: float) -> None:
-        """Look at it again, not sooner. It stays handed out: nobody searches for it among those that wait."""
-        self._looks += 1
-        heapq.heappush(desk.later, (self._site.clock.monotonic() + seconds, self._looks, notice))
-
-    async def _look(self, desk: _Desk, notices: Sequence[Notice], walk: Walk) -> None:
+    async def _look(self, desk: Desk, notices: Sequence[Notice], walk: Walk) -> None:
         clock, around = self._site.clock, desk.around
         keys = tuple((notice.key,) for notice in notices)
         began, desk.looking = clock.now(), desk.looking + 1
@@ -300,9 +230,7 @@ class Pusher:
             desk.looking -= 1
             self.hear()
 
-    def _keep(
-        self, desk: _Desk, look: Look, notice: Notice, walk: Walk, below: frozenset[str], began: datetime
-    ) -> None:
+    def _keep(self, desk: Desk, look: Look, notice: Notice, walk: Walk, below: frozenset[str], began: datetime) -> None:
         record = notice.resource, notice.key
         self._tries.pop(record, None)
         if look.record is not None:
@@ -310,7 +238,7 @@ class Pusher:
             desk.answers.add(walk.pager)
         elif record not in self._missing:
             self._missing.add(record)
-            self._put_off(desk, notice, self._pace.confirm)
+            desk.put_off(notice, self._site.clock.monotonic() + self._pace.confirm)
             return
         elif self._source.provider.probed and walk.pager not in desk.answers:
             # No contract says that this server can be asked in this way at all.
@@ -318,10 +246,10 @@ class Pusher:
             return
         if not desk.kept:
             desk.first, desk.began = self._site.clock.monotonic(), began
-        desk.kept[notice.key] = _Kept(look, notice, below)
+        desk.kept[notice.key] = Kept(look, notice, below)
         desk.size += look.size
 
-    def _fail(self, desk: _Desk, notices: Sequence[Notice], walk: Walk, error: HarvesterError) -> None:
+    def _fail(self, desk: Desk, notices: Sequence[Notice], walk: Walk, error: HarvesterError) -> None:
         """*error* came instead of *notices*' records: who is left alone, and for how long."""
         now = self._site.clock.monotonic()
         match error:
@@ -336,7 +264,7 @@ class Pusher:
             case FilterIgnored() | ResourceRefused() if len(desk.ways) > 1 and walk == desk.ways[-1]:
                 desk.ways = desk.ways[:-1]
                 for notice in notices:
-                    self._put_off(desk, notice, 0.0)
+                    desk.put_off(notice, now)
                 return
             case FilterIgnored() | ResourceRefused() if walk not in desk.ways:
                 pass  # asked before the way was given up
@@ -349,7 +277,7 @@ class Pusher:
                     record = notice.resource, notice.key
                     self._tries[record] = self._tries.get(record, 0) + 1
                     if self._tries[record] < _TRIES:
-                        self._put_off(desk, notice, 2.0 ** self._tries[record])
+                        desk.put_off(notice, now + 2.0 ** self._tries[record])
                     else:
                         self._hopeless.append(notice)
                 return
@@ -375,7 +303,7 @@ class Pusher:
     async def _wait(self, event: anyio.Event, seconds: float) -> None:
         await unless_stopped(event, lambda: self._site.clock.sleep(max(seconds, 0.01)))
 
-    async def _around(self, desk: _Desk) -> Around:
+    async def _around(self, desk: Desk) -> Around:
         async with desk.turning:  # nobody takes a notice while it is found out that it can be left out
             now = self._site.clock.monotonic()
             if desk.around is None or now - desk.looked_around >= _LOOK_AROUND:
@@ -387,7 +315,7 @@ class Pusher:
                     desk.around = Around(finished=frozenset(), reason=str(error), passing=True)
             return desk.around
 
-    async def _leave_out(self, desk: _Desk, around: Around) -> None:
+    async def _leave_out(self, desk: Desk, around: Around) -> None:
         """Take out of the inbox what deltas and sweeps have read since it was announced: a burst of changes costs a
         delta a few pages, and many requests here."""
         unread, since = around.finished - desk.read - desk.mine, self._inbox.oldest(desk.name)
@@ -400,7 +328,7 @@ class Pusher:
 
     # -------------------------------------------------------------- writing
 
-    async def _write(self, desk: _Desk) -> None:
+    async def _write(self, desk: Desk) -> None:
         while True:
             news, due = self._news, self._due_in(desk, self._site.clock.monotonic())
             if due > 0:
@@ -418,7 +346,7 @@ class Pusher:
                 return
             await self._wait(news, self._until_due())
 
-    def _due_in(self, desk: _Desk, now: float) -> float:
+    def _due_in(self, desk: Desk, now: float) -> float:
         """Seconds until what *desk* keeps is to be written; a day: there is nothing.
 
         At once where nothing more is under way, unless it was done just before: few large runs are better than many
@@ -433,7 +361,7 @@ class Pusher:
             due = now if self._drains else min(due, desk.sealed + self._pace.seconds)
         return due - now
 
-    async def _seal(self, desk: _Desk, *, last: bool = False) -> None:
+    async def _seal(self, desk: Desk, *, last: bool = False) -> None:
         """Write what *desk* keeps as a run, and take its notices out of the inbox. What is left waits in the inbox."""
         if not desk.kept:
             return
@@ -443,7 +371,7 @@ class Pusher:
                 return
             with anyio.CancelScope(shield=True):
                 kept, desk.kept, desk.size = desk.kept, {}, 0
-                done: list[_Kept] = []
+                done: list[Kept] = []
                 try:
                     done = await self._seal_in_turn(desk, kept)
                 finally:
@@ -452,7 +380,7 @@ class Pusher:
                 await self._inbox.settle([each.notice for each in done])
         self.hear()
 
-    async def _seal_in_turn(self, desk: _Desk, kept: dict[str, _Kept]) -> list[_Kept]:
+    async def _seal_in_turn(self, desk: Desk, kept: dict[str, Kept]) -> list[Kept]:
         """Those of *kept* that are in a run now."""
         site = self._site
         desk.around, desk.looked_around = await self._in_thread(desk.ground.look), site.clock.monotonic()
@@ -519,7 +447,7 @@ class Pusher:
 
     # -------------------------------------------------------------- small things
 
-    def _tell_stalled(self, desk: _Desk, around: Around) -> None:
+    def _tell_stalled(self, desk: Desk, around: Around) -> None:
         """Not of every run that is just being made: most take seconds."""
         now = self._site.clock.monotonic()
         if not desk.told and not desk.stalled_since:
@@ -527,7 +455,7 @@ class Pusher:
         if self._drains or not around.passing or now - desk.stalled_since >= _TELL_AFTER:
             self._tell(desk, f"notices of {desk.name} wait: {around.reason}")
 
-    def _tell(self, desk: _Desk, message: str) -> None:
+    def _tell(self, desk: Desk, message: str) -> None:
         """Once, until it is otherwise."""
         if desk.told != message:
             desk.told = message

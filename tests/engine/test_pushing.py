@@ -15,7 +15,8 @@ from msgspec import structs
 from harvester.api.ports import Ports
 from harvester.api.status import status
 from harvester.engine.looks import ways_to_look
-from harvester.engine.pushing import Pace, Pusher, Turn
+from harvester.engine.push_desk import Pace, Turn
+from harvester.engine.pushing import Pusher
 from harvester.engine.state import grounded, load_state
 from harvester.errors import (
     ConnectionFailed,
