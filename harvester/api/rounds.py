@@ -24,13 +24,12 @@ from harvester.engine.site import Outcome, Site
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.supervisor import Supervisor
-from harvester.errors import CredentialsRefused, HarvesterError, Locked, MendError, StorageError, WaitError
+from harvester.errors import CredentialsRefused, HarvesterError, MendError, WaitError
 from harvester.events import RoundFinished, RoundResult, RoundStarted, SourceFailed
 from harvester.model import Phase
 from harvester.planning.rhythm import Ended, Rhythm, next_in, next_sweep_try_in, spread
 
 _LOOK_AGAIN = 60.0  # seconds between two looks at the wall clock while a sweep is awaited
-_TRIES_OF_A_SWEEP = 3  # that failed on their way; then it is given up, for it would keep deltas from beginning
 _BUG = "this is a bug, please report it: "
 
 
@@ -71,7 +70,6 @@ class Party:
     unswept: Outcome | None = None  # of the last sweep, if that was not whole
     failures: int = 0  # rounds in a row that were not whole
     over: bool = False
-    _stuck: int = 0  # rounds in a row in which a sweep failed on its way
     _no_sweep_before: float = -math.inf  # monotonic
     _recalled: bool = False
 
@@ -158,8 +156,7 @@ class Party:
             )
             if not self._recalled:  # not sooner: the walk, which a probe may choose, is a part of the settings
                 await self._recall(settled[0])
-            given_up = self._stuck >= _TRIES_OF_A_SWEEP
-            outcomes = await Supervisor(settled, site, restart=given_up).run()
+            outcomes = await Supervisor(settled, site).run()
             forget_surprises(keeping.config, [home.chosen], settled, outcomes, keeping.ports)
         except HarvesterError as error:
             return self._all_failed(str(error), error)
@@ -212,13 +209,6 @@ class Party:
         if (swept or mode == Phase.SWEEP) and not whole:
             clock = self.keeping.ports.clock
             self._no_sweep_before = clock.monotonic() + next_sweep_try_in(self.home.rhythm)
-        stuck = any(
-            outcome.mode == Phase.SWEEP
-            and outcome.verdict == "failed"
-            and not isinstance(outcome.error, WaitError | StorageError | Locked)
-            for outcome in outcomes
-        )
-        self._stuck = self._stuck + 1 if stuck else 0
         for outcome in outcomes:
             if isinstance(outcome.error, CredentialsRefused):
                 self.home.refused = outcome.error

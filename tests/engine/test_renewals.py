@@ -136,6 +136,16 @@ async def test_a_later_run_takes_the_place_of_a_renewal(out: Path) -> None:
     assert (began - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S") in since
 
 
+async def test_a_full_run_leaves_its_directory_also_when_all_of_it_was_held(out: Path) -> None:
+    """Later runs rest on it: an incomplete harvest is no ground, though it held the same."""
+    bench = Bench(out, {"Property": listings(30)})
+    bench.mode, bench.renews, bench.doubt = "auto", True, "the server ignores $filter"
+    assert (await bench.run("Property"))["Property"].verdict == "incomplete"
+    bench.doubt = ""
+    await again(bench)
+    assert [bench.manifest("Property", run).verdict for run in (0, 1)] == ["incomplete", "complete"]
+
+
 async def test_an_incomplete_or_failed_delta_is_no_renewal(out: Path) -> None:
     bench = await kept(out)
     change(bench, *(f"{index:06d}" for index in range(40)))
