@@ -79,7 +79,7 @@ def look_into_ledger(config: Config, identity: str, ports: Ports) -> Journal:
 def forget_limits(config: Config, identity: str, ports: Ports) -> int:
     """Drop what was learned of the limits of the credential *identity*, wherever it is kept. How many lessons.
 
-    Spending, pauses and what is left of running windows stay.
+    Spending, pauses and what is left of running windows stay, but for a pause of more than a day (FAULTS S04).
 
     Raises:
         ConfigError: see ``quota_url``.

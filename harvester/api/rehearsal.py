@@ -156,6 +156,7 @@ class _Theatre:
                 source="rehearsal",
                 ledger=RecordedLedger(account.journal.news),
                 sink=self._hear if len(self._accounts) == 1 else None,
+                longest_pause=math.inf,
                 default_pause=account.default_pause,
                 learned=account.learned,
             )

@@ -54,7 +54,8 @@ def quota(
     set_
         KEY=VALUE over the configuration, for example sources.centris.budget.per_minute=10; can be given several times.
     forget
-        drop what was learned about the limits first; what was spent is never forgotten.
+        drop what was learned about the limits first, and a pause of more than a day that a server asked for; what was
+        spent is never forgotten.
     json
         one JSON object instead of tables.
     debug

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
+from msgspec.structs import replace
+
 from harvester.contracts import LinkedPager, Transport
 from harvester.engine.ask import count
 from harvester.engine.crew import Crew
@@ -160,7 +162,9 @@ class Evidence:
             pager, tally = self._linked(part), self._crew.positions[part.id].tally
             if pager is None or tally.ending != Ending.OPEN or part.id in self._closed or not part.counted:
                 continue
-            ask = partial(count, self._source, self._transport, part, pager.how_many(part))
+            # What comes to the last one, which has no end, came later than its first page: the closing delta has it.
+            bounded = part if part.undated else replace(part, until=part.until or self._crew.positions[part.id].anchor)
+            ask = partial(count, self._source, self._transport, part, pager.how_many(bounded))
             number, stopped = await unless_stopped(shop.stop, ask)
             if stopped:
                 return True

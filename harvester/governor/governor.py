@@ -26,7 +26,7 @@ from harvester.governor.learning import INFERRED, Learning, still_good
 from harvester.governor.ledger import Ended, Heard, Ledger, MemoryLedger, News, Opened, Paused, Released, Unknown
 from harvester.governor.line import Line, Priority
 from harvester.governor.notices import Notices
-from harvester.governor.refusals import LONGEST_PAUSE, Refusals
+from harvester.governor.refusals import LONGEST_PAUSE, LONGEST_TOLD, Refusals
 from harvester.model import Budget, RateSignal, WindowSignal
 
 _LOOK_AGAIN = 1.0
@@ -63,6 +63,7 @@ class Governor:
         sink: Sink | None = None,
         max_wait: float | None = None,
         ends_in: float | None = None,
+        longest_pause: float = LONGEST_PAUSE,
         default_pause: float = 1.0,
         spacing: float = 0.0,
         learned: Sequence[Learned] = (),
@@ -76,6 +77,7 @@ class Governor:
             ledger: closed by whoever opened it; None: in memory.
             max_wait: seconds a request may have to wait; None: as long as it takes.
             ends_in: seconds from now after which nothing is sent any more: it need not be waited for; None: no end.
+            longest_pause: seconds; a server that asks for a longer silence is not waited for (FAULTS S04).
             default_pause: seconds of silence after a refusal that names none; doubles up to a minute.
             spacing: seconds at least between two admissions, to pace bursts; 0: none.
             learned: what earlier runs learned of the windows.
@@ -85,7 +87,15 @@ class Governor:
         self._source = source
         self._ledger: Ledger = ledger if ledger is not None else MemoryLedger()
         self._alone = self._ledger if type(self._ledger) is MemoryLedger else None
-        self._notices = Notices(clock, name=name, source=source, sink=sink, max_wait=max_wait, ends_in=ends_in)
+        self._notices = Notices(
+            clock,
+            name=name,
+            source=source,
+            sink=sink,
+            max_wait=max_wait,
+            ends_in=ends_in,
+            longest_pause=longest_pause,
+        )
         self._spacing = spacing
         self._account = Account(budget)
         lessons = still_good(learned, clock.now())
@@ -124,7 +134,8 @@ class Governor:
             lane: who asks, for example a resource; lanes share by *weight*, and each is served in order of arrival.
             urgent_at: monotonic time from which it goes before all others, whatever its *priority*.
         Raises:
-            QuotaExhausted: the next admission is certainly later than the caller is willing to wait.
+            QuotaExhausted: the next admission is certainly later than the caller is willing to wait, or the server
+                asks for a longer silence than anybody waits for.
             StorageError, WaitError: the ledger cannot be used; nothing may be sent without it.
         """
         ticket = self.admit_now()
@@ -148,6 +159,7 @@ class Governor:
                         return self._opened(number)
                     hold = self._hold()
                 self._notices.check(hold)
+                self._notices.check_pause(self._paused_until - self._clock.monotonic(), self._pause_reason)
                 self._notices.tell(hold)
                 line.step_back()  # somebody may have come while the ledger was asked
                 if line.is_first(place):
@@ -221,7 +233,7 @@ class Governor:
 
         Afterwards one probe goes out, then a ramp. A pause never shortens another.
         """
-        seconds = min(max(seconds, 0.0), LONGEST_PAUSE)
+        seconds = min(max(seconds, 0.0), LONGEST_TOLD)
         self._ledger.pause(seconds, reason)
         self._pause(seconds, reason)
 
@@ -312,7 +324,7 @@ class Governor:
         self.pause(seconds, reason)
 
     def _pause(self, seconds: float, reason: str) -> None:
-        until = self._clock.monotonic() + min(seconds, LONGEST_PAUSE)
+        until = self._clock.monotonic() + min(seconds, LONGEST_TOLD)
         self._concurrency.probe()
         if until > self._paused_until:
             self._paused_until = until
@@ -362,7 +374,12 @@ class Governor:
 
 
 def _as_promised(window: WindowSignal, retry_after: float) -> WindowSignal:
-    """The window of a refusal: it has room when the wait is over, which the server has rounded up already."""
+    """The window of a refusal: it has room when the wait is over, which the server has rounded up already.
+
+    A wait that nobody waits for is a pause, which can be dropped by hand; the window is believed to be shorter.
+    """
+    if retry_after > LONGEST_PAUSE:
+        return structs.replace(window, resets_in=LONGEST_PAUSE)
     if window.resets_in is not None and window.resets_in > retry_after:
         return window
     return structs.replace(window, resets_in=max(0.0, retry_after - GUARD))

@@ -19,6 +19,7 @@ from msgspec import Struct
 from harvester.errors import StorageError
 from harvester.governor.ledger.entries import without_limit
 from harvester.governor.ledger.file import open_existing, open_file
+from harvester.governor.refusals import LONGEST_PAUSE
 
 Kind = Literal["fixed", "sliding", "unknown"]
 
@@ -81,13 +82,18 @@ def keep_learned(path: Path, credential_id: str, lesson: Learned) -> bool:
 def forget(path: Path, credential_id: str) -> int:
     """Drop what was learned about a credential: lessons, and the limits that answers told the ledger.
 
-    Spending, pauses and what is left of running windows stay. How many lessons there were.
+    Spending, pauses and what is left of running windows stay, but for a pause that nobody waits for (FAULTS S04).
+    How many lessons there were.
     """
     db = open_existing(path)
     if db is None:
         return 0
     with closing(db):
         _forget_told(db, credential_id)
+        db.execute(
+            "DELETE FROM entries WHERE credential = ? AND kind = 'pause' AND size > ?",
+            (credential_id, LONGEST_PAUSE * 1000),
+        )
         try:
             return db.execute("DELETE FROM learned WHERE credential = ?", (credential_id,)).rowcount
         except sqlite3.OperationalError:

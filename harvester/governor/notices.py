@@ -27,14 +27,19 @@ class Notices:
         sink: Sink | None,
         max_wait: float | None,
         ends_in: float | None = None,
+        longest_pause: float = math.inf,
     ) -> None:
-        """*max_wait*, *ends_in*: seconds that anyone waits at most, and until the run ends whatever happens."""
+        """*max_wait*, *ends_in*: seconds that anyone waits at most, and until the run ends whatever happens.
+
+        *longest_pause*: the longest silence that a server may ask for and that is waited for.
+        """
         self._clock = clock
         self._name = name
         self._source = source
         self._sink = sink
         self._max_wait = math.inf if max_wait is None else max_wait
         self._ends_at = math.inf if ends_in is None else clock.monotonic() + ends_in
+        self._longest_pause = longest_pause
         self._told_until = -math.inf  # end of the wait that was told last, monotonic
 
     def check(self, hold: Hold) -> None:
@@ -51,6 +56,18 @@ class Notices:
         raise QuotaExhausted(
             f"{self._name}: {hold.reason}; the next request may go in {hold.known:,.0f} s, {bound}. Finished pages "
             f"are saved. Run the same command again after {resets_at:%Y-%m-%d %H:%M:%S} UTC to go on from there.",
+            resets_at=resets_at,
+        )
+
+    def check_pause(self, seconds: float, reason: str) -> None:
+        """Raises ``QuotaExhausted`` when the server asks for a silence that nobody waits for (FAULTS S04)."""
+        if seconds <= self._longest_pause:
+            return
+        resets_at = self._clock.now() + timedelta(seconds=seconds)
+        raise QuotaExhausted(
+            f"{self._name}: {reason}; the server asks that nothing be sent before {resets_at:%Y-%m-%d %H:%M} UTC, and "
+            f"more than {self._longest_pause / 3600:,.0f} h is not waited for. Finished pages are saved. Ask the "
+            "provider; run the same command again then, or after harvester quota --forget if the wait is wrong.",
             resets_at=resets_at,
         )
 

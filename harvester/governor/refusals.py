@@ -9,7 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 
 LONGEST_PAUSE = 86_400.0
-"""Seconds; a longer wait is cut to this (FAULTS S04)."""
+"""Seconds that are waited for. A server that asks for more ends the run, which can be gone on with (FAULTS S04)."""
+
+LONGEST_TOLD = 400 * LONGEST_PAUSE
+"""Seconds; a longer wait is told as this."""
 
 LONGEST_BACKOFF = 60.0
 

@@ -61,8 +61,8 @@ class Ends(Struct, frozen=True, omit_defaults=True):
 
 
 def _shrinks(walk: Walk) -> bool:
-    """Whether rows leave *walk* by changing: fewer of a window may come than were counted."""
-    return walk.phase is Phase.FULL and walk.until is not None
+    """Whether rows come to *walk* and leave it by changing: another number of a window may come than was counted."""
+    return walk.phase is Phase.FULL and (walk.since is not None or walk.until is not None)
 
 
 def _number(page: Page) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -513,11 +513,32 @@ async def test_refusals_in_a_row_silence_it_for_longer_each_time(clock: FakeCloc
     assert gate.next_free() == 1.0
 
 
-async def test_a_pause_is_never_longer_than_a_day(clock: FakeClock) -> None:
-    """FAULTS S04."""
+@pytest.mark.parametrize("days", [2.5, 400.0, 4_000.0])
+async def test_a_silence_of_more_than_a_day_ends_the_run_with_its_reason(clock: FakeClock, days: float) -> None:
+    """FAULTS S04: it is neither slept through, nor cut to a day and asked again."""
     gate = governor(clock)
-    gate.observe(RateSignal(refused=True, retry_after=400 * 86_400.0))
-    assert gate.next_free() == 86_400.0
+    gate.observe(RateSignal(refused=True, retry_after=days * 86_400.0, evidence="429, wait 400 d"))
+    for _ in range(2):
+        with pytest.raises(
+            QuotaExhausted, match="429, wait 400 d; the server asks that nothing be sent before"
+        ) as told:
+            await gate.admit()
+        clock.advance(86_400.0)
+    resets_at = told.value.resets_at
+    assert resets_at is not None
+    assert resets_at - clock.now() == timedelta(days=min(days, 400.0) - 2)
+    assert gate.admitted == 0
+
+
+async def test_a_silence_of_a_day_is_waited_for(clock: FakeClock) -> None:
+    gate = governor(clock)
+    gate.observe(RateSignal(refused=True, retry_after=86_400.0))
+    waiting = asyncio.ensure_future(gate.admit())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    clock.advance(86_400.0)
+    await waiting
 
 
 HOUR = Window(seconds=3600, requests=250)

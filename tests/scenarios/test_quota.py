@@ -106,3 +106,22 @@ def test_a_wait_that_is_too_long_for_the_user_ends_the_run_with_the_time_to_come
     assert done.returncode == 75, done.stderr
     assert "longer than the 600 s allowed" in done.stdout
     assert len(sandbox.log("centris")) == 3  # a token, two pages
+
+
+def test_a_server_that_asks_for_400_days_is_asked_again_by_nobody_until_somebody_says_so(
+    sandbox: SandboxProcess, workplace: Workplace
+) -> None:
+    """FAULTS S04: above the longest wait the run ends, can be gone on with, and says when; so does the next one."""
+    sandbox.set_faults([{"fault": "429:ra=34560000", "match": {"provider": "spark_reso", "resource": "Property"}}])
+    command = ("run", "-c", str(sandbox.config), "--source", "spark_reso", "--resource", "Property")
+    for _ in range(2):
+        before = len(sandbox.log("spark_reso"))
+        done = workplace.run(*command)
+        assert done.returncode == 75, done.stderr
+        assert "the server asks that nothing be sent before" in done.stderr
+    assert len(sandbox.log("spark_reso")) == before, "it is asked again although it said when"
+    config = ("-c", str(sandbox.config), "--source", "spark_reso")
+    assert "paused until" in workplace.run("quota", *config).stdout
+    assert workplace.run("plan", *config, "--offline").returncode == 0
+    assert workplace.run("quota", *config, "--forget").returncode == 0
+    assert workplace.run(*command).returncode == 0

@@ -12,12 +12,13 @@ from harvester.errors import StorageError
 from harvester.governor.ledger.entries import without_limit
 from harvester.governor.ledger.store import where_is
 from harvester.governor.ledger.turn import keys, row_of
+from harvester.governor.refusals import LONGEST_PAUSE
 
 _PATIENCE = 5.0  # seconds for each answer
 
 
 def forget_in_store(url: str, credential_id: str) -> None:
-    """Forget the limits that answers told, for every container that shares the credential.
+    """Forget the limits that answers told, and a pause that nobody waits for, for all who share the credential.
 
     One that runs has read them already, and keeps to them until its end.
 
@@ -41,7 +42,8 @@ def _rewrite(pipe: Pipeline, journal: str) -> None:
         if "|" not in text:
             continue  # the mark that the journal has been begun
         entry = row_of(text).entry
-        left = without_limit(entry.text) if entry.kind == "told" else entry.text
+        endless = entry.kind == "pause" and entry.size > LONGEST_PAUSE * 1000
+        left = without_limit(entry.text) if entry.kind == "told" else None if endless else entry.text
         if left == entry.text:
             continue
         pipe.zrem(journal, member)

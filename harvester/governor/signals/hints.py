@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from harvester.governor.http_time import read_http_date
-from harvester.governor.refusals import LONGEST_PAUSE
+from harvester.governor.refusals import LONGEST_PAUSE, LONGEST_TOLD
 from harvester.model import Response, WindowSignal
 
 TOO_MANY = 429
@@ -20,10 +20,10 @@ _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 def read_retry_after(text: str | None, response_date: datetime | None, now: datetime) -> float | None:
-    """Seconds to wait by one ``Retry-After`` field, from 0 to one day; None: absent or unreadable (FAULTS S04).
+    """Seconds to wait by one ``Retry-After`` field, from 0 to 400 days; None: absent or unreadable (FAULTS S04).
 
     ASCII digits, or one of the three HTTP dates against the answer's own *response_date* (*now* without one). A
-    fraction is rounded up, a date in the past means now, and a wait of more than a day is cut to one.
+    fraction is rounded up, a date in the past means now, and a longer wait is cut to 400 days.
 
     Source: RFC 9110, sections 5.6.7 and 10.2.3.
     """
@@ -32,13 +32,13 @@ def read_retry_after(text: str | None, response_date: datetime | None, now: date
     text = text.strip(" \t")
     if _SECONDS.fullmatch(text):
         whole, _, fraction = text.partition(".")
-        if len(whole.lstrip("0")) > 6:
-            return LONGEST_PAUSE
-        return min(LONGEST_PAUSE, float(int(whole) + (1 if fraction.strip("0") else 0)))
+        if len(whole.lstrip("0")) > 9:
+            return LONGEST_TOLD
+        return min(LONGEST_TOLD, float(int(whole) + (1 if fraction.strip("0") else 0)))
     instant = read_http_date(text, now)
     if instant is None:
         return None
-    return min(LONGEST_PAUSE, max(0.0, (instant - (response_date or now)).total_seconds()))
+    return min(LONGEST_TOLD, max(0.0, (instant - (response_date or now)).total_seconds()))
 
 
 def served_at(response: Response, now: datetime) -> datetime:
@@ -73,5 +73,5 @@ def evidence_of(response: Response, wait: float | None, text: str = "") -> str:
     if text:
         parts.append(text)
     if wait is not None:
-        parts.append(f"wait {wait:g} s")
+        parts.append(f"wait {wait:g} s" if wait < 1e6 else f"wait {wait:,.0f} s")
     return ", ".join(parts)
