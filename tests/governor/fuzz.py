@@ -64,7 +64,7 @@ def _value(chance: random.Random) -> str:
 
 def check(signal: RateSignal) -> None:
     """No impossible figure. Raises AssertionError."""
-    assert signal.retry_after is None or 0.0 <= signal.retry_after <= 86_400.0, signal
+    assert signal.retry_after is None or 0.0 <= signal.retry_after <= 400 * 86_400.0, signal
     assert signal.open_at_most is None or signal.open_at_most > 0, signal
     assert signal.evidence.isprintable(), signal
     for window in signal.windows:
