@@ -31,7 +31,8 @@ def view(
     """Tell the current state of a resource: the latest version of each key over all runs, minus what is proven gone.
 
     Without --to the records go to standard output as NDJSON, the bytes the provider wrote. What they were made of is
-    told on standard error. The newest complete full run is the ground, every later run lies on top.
+    told on standard error. The newest complete full run is the ground, every later run lies on top. Of related records
+    (photos, rooms) it tells those in the current sets of listings that are there.
 
     Exit status:
 
