@@ -9,6 +9,7 @@ import msgspec
 
 from harvester.api.status import status
 from harvester.errors import ConnectionFailed
+from harvester.store.current import CurrentRun, begin_current
 from harvester.store.documents import encode_document
 from harvester.store.layout import renewal_file
 from harvester.store.renewals import read_renewal
@@ -144,6 +145,16 @@ async def test_a_full_run_leaves_its_directory_also_when_all_of_it_was_held(out:
     bench.doubt = ""
     await again(bench)
     assert [bench.manifest("Property", run).verdict for run in (0, 1)] == ["incomplete", "complete"]
+
+
+async def test_a_run_is_never_named_before_one_that_is_there(out: Path) -> None:
+    """A note of an older harvest, of which this resource was no part, does not put its next run behind the last."""
+    bench = await harvested(out)
+    older = CurrentRun(run="20200101T000000Z", provider="lakeside", mode="full", resources=("Property", "Office"))
+    begin_current(bench.fs, out, "lake", older)
+    change(bench, "000003")
+    await again(bench)
+    assert [each["ListingKey"] for each in brought(bench)] == ["000003"], "of the newest"
 
 
 async def test_an_incomplete_or_failed_delta_is_no_renewal(out: Path) -> None:

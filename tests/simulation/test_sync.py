@@ -323,6 +323,17 @@ def test_a_sweep_that_keeps_failing_does_not_keep_deltas_from_their_work() -> No
     simulate("sweep fails", 1, play)
 
 
+def test_a_sweep_does_not_wait_for_the_next_round() -> None:
+    async def play(world: World) -> None:
+        async with world.serving(records=30, quota=False):
+            source = {"resources": ("Property",)}
+            keeper = keeping(world, "centris", source=source, every=24 * HOUR, sweep_every=HOUR)
+            await keeper.keep(lasting=3.5 * HOUR)
+            assert keeper.modes("Property") == ["full", "sweep", "sweep", "sweep"]
+
+    simulate("sweep due", 1, play)
+
+
 def test_a_second_sync_of_a_source_is_refused_and_a_run_beside_it_is_waited_for() -> None:
     async def play(world: World) -> None:
         async with world.serving(records=60, quota=False) as sandbox:
