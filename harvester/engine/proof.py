@@ -115,7 +115,11 @@ async def prove(
                 purge=purge,
                 whole_records=whole_records,
             )
-            return await proof.run(walks, shop, earlier, tables)
+            proven = await proof.run(walks, shop, earlier, tables)
+            for name, commits in earlier.items():  # of rounds that an earlier attempt began and this one did not need
+                if commits and name[0] in LETTERS and name not in crew.positions:
+                    crew.recall(commits)
+            return proven
         except _Stopped:
             return None
 
