@@ -248,7 +248,8 @@ class _Process:
             self._publish(event)
         self._unopened.update(discovery.failures)
         for name in names:
-            self._unopened.pop(name, None) if name not in discovery.failures else None
+            if name not in discovery.failures:
+                self._unopened.pop(name, None)
         return discovery.config
 
     async def _keep_later(self, name: str) -> None:
