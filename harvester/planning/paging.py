@@ -138,6 +138,9 @@ def sensible_page(answers: Answers, cap: int | None) -> tuple[int | None, str]:
     return max(1, min(limit, by_bytes, _in_time(samples, limit))), told
 
 
+_NOTHING = 1e-9  # seconds a record: no clock can tell it from none, and a quotient could be beyond all numbers
+
+
 def _in_time(samples: Sequence[Reply], limit: int) -> int:
     """Records that come within the longest time a page may take, by the difference that more of them make; *limit*
     where pages of one size only were seen: what one costs by itself is not known then."""
@@ -145,6 +148,6 @@ def _in_time(samples: Sequence[Reply], limit: int) -> int:
     if large.rows < 2 * small.rows:
         return limit
     each = (large.seconds - small.seconds) / (large.rows - small.rows)
-    if each <= 0:
+    if each <= _NOTHING:
         return limit
     return int((dialogue.LONGEST_PAGE - max(0.0, small.seconds - each * small.rows)) / each)
