@@ -68,7 +68,8 @@ def is_signed(body: bytes, headers: Mapping[str, str], keys: tuple[bytes, ...], 
         now: aware UTC. A post older than the tolerance may be one that somebody kept and sends again.
     """
     name, moment = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not name or not _SECONDS.fullmatch(moment):
+    # A byte that is no UTF-8 comes as half a character, and can be neither signed nor written down.
+    if not name or not name.isprintable() or not _SECONDS.fullmatch(moment):
         return False
     if abs(now.astimezone(UTC).timestamp() - int(moment)) > TOLERANCE:
         return False
