@@ -256,8 +256,8 @@ def _check_url(url: str, path: str) -> None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as exc:
-        raise ConfigError(f"is not a URL ({exc})", path=path) from exc
+    except ValueError:  # it quotes what it takes for a port, and that may be half a password
+        raise ConfigError("is not a URL: its host or port cannot be read", path=path) from None
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise ConfigError("holds characters a URL cannot hold", path=path)
     if parts.scheme not in {"http", "https"} or not host:

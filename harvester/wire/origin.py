@@ -55,17 +55,20 @@ class Origin:
             ConfigError: not an absolute http(s) URL, http to another machine, or parts no base URL has.
         """
 
-        def wrong(reason: str) -> ConfigError:
-            return ConfigError(f"{redact(url)!r} {reason}", path=path)
-
         parts = _split(url)
+        found = _AUTHORITY.fullmatch(parts.authority or "")
+        # Where user information cannot be told from the rest nobody knows what to mask.
+        shown = repr(redact(url)) if found is not None and "@" not in url else "the URL"
+
+        def wrong(reason: str) -> ConfigError:
+            return ConfigError(f"{shown} {reason}", path=path)
+
         if parts.scheme not in _PORTS or parts.authority is None:
             raise wrong("is not an absolute https:// URL")
         if _UNSENDABLE.search(parts.path) or "\\" in url:
             raise wrong("holds characters that must be percent-encoded")
         if parts.query is not None or "#" in url:
             raise wrong("must not have a query or a fragment")
-        found = _AUTHORITY.fullmatch(parts.authority)
         if found is None or found[1] is not None:
             raise wrong("must not hold user information" if "@" in parts.authority else "has no valid host")
         try:

@@ -66,6 +66,8 @@ def test_sources_that_differ_only_in_case_are_refused() -> None:
         ("https://user:hunter2@api.example", "user name or password"),
         ("https://api.example/odata?token=hunter2", "query"),
         ("https://api.example:99999/", "not a URL"),
+        ("https://user:hunter2/x@api.example", "not a URL"),
+        ("https://user:x[hunter2]@api.example", "not a URL"),
         ("https://api.example/a b", "characters"),
         ("https://api.éxample/", "characters"),
         ("https://api.example\\@evil.example/", "characters"),
