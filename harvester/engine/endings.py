@@ -80,6 +80,8 @@ class Endings:
         if known and min(known) > met and before is None and await self._has_changed_since(walk, pager, met):
             return None
         if known and min(known) > met and await self._is_of_everything(walk, pager):
+            if not met:
+                return None  # one empty page of a server that does not count changes
             known = []
         if not known:
             told = "nothing shows that the last page of what changed was the last, and how many there are is not told"

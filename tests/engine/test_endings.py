@@ -111,6 +111,13 @@ async def test_a_count_of_everything_is_not_one_of_what_changed(out: Path) -> No
     assert (await bench.run("Property"))["Property"].verdict == "complete"
 
 
+async def test_nothing_changed_although_everything_is_counted(out: Path) -> None:
+    """FAULTS P15: a first page that is empty, and tells the count of all records."""
+    bench = await harvested(out)
+    bench.server.claim = lambda url: 95
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+
+
 async def test_a_count_below_what_came_is_no_proof_of_a_full_page_being_the_last(out: Path) -> None:
     """FAULTS P13."""
     bench = await harvested(out)

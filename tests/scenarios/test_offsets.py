@@ -51,7 +51,7 @@ def test_spark_by_page_numbers_is_complete(sandbox: SandboxProcess, workplace: W
 
 
 @pytest.mark.parametrize("sandbox", [OPTIONS], indirect=True)
-def test_where_the_server_refuses_large_offsets_the_rest_is_read_by_key(
+def test_where_the_server_refuses_large_offsets_the_rest_is_read_by_value(
     sandbox: SandboxProcess, workplace: Workplace
 ) -> None:
     """FAULTS P16: nothing is missing, nothing is written twice, and the manifest names the walk that read it."""
@@ -59,6 +59,6 @@ def test_where_the_server_refuses_large_offsets_the_rest_is_read_by_key(
     sandbox.set_faults([{"match": {"provider": "ims", "resource": "Property"}, "fault": "cap:200"}])
     done = workplace.run("run", "-c", str(sandbox.config), "--source", "ims")
     assert done.returncode == 0, done.stderr
-    assert "keyset" in {walk["pager"] for walk in walks(workplace, "Property")}
+    assert "windows" in {walk["pager"] for walk in walks(workplace, "Property")}
     checked = workplace.run("verify", "out", "--against", sandbox.url)
     assert checked.returncode == 0, checked.stdout
