@@ -23,6 +23,7 @@ from harvester.engine.push_run import Around, Ground, write_push
 from harvester.engine.site import Site
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
+from harvester.engine.views import have_agreed
 from harvester.errors import (
     CredentialsRefused,
     FilterIgnored,
@@ -309,11 +310,25 @@ class Pusher:
             if desk.around is None or now - desk.looked_around >= _LOOK_AROUND:
                 desk.looked_around = now
                 try:
-                    desk.around = await self._in_thread(desk.ground.look)
+                    desk.around = await self._in_thread(partial(self._survey, desk))
                     await self._leave_out(desk, desk.around)
                 except StorageError as error:  # without its turn: another process may be moving what is read
                     desk.around = Around(finished=frozenset(), reason=str(error), passing=True)
             return desk.around
+
+    def _survey(self, desk: Desk) -> Around:
+        """How things stand on disk. Blocking.
+
+        Where one credential sees less than another, what it is not shown would be taken for deleted: several of them
+        ask for nothing until a run has found that they see the same.
+        """
+        around, source, site = desk.ground.look(), self._source, self._site
+        if around.reason or not source.credentials:
+            return around
+        if have_agreed(site.fs, site.out, source, desk.blueprint.resource, site.clock.now()):
+            return around
+        reason = f"the credentials of {source.name} have not been compared lately; the next run of it does that"
+        return structs.replace(around, reason=reason)
 
     async def _leave_out(self, desk: Desk, around: Around) -> None:
         """Take out of the inbox what deltas and sweeps have read since it was announced: a burst of changes costs a
@@ -383,7 +398,7 @@ class Pusher:
     async def _seal_in_turn(self, desk: Desk, kept: dict[str, Kept]) -> list[Kept]:
         """Those of *kept* that are in a run now."""
         site = self._site
-        desk.around, desk.looked_around = await self._in_thread(desk.ground.look), site.clock.monotonic()
+        desk.around, desk.looked_around = await self._in_thread(partial(self._survey, desk)), site.clock.monotonic()
         around = desk.around
         if around.reason:
             return []

@@ -130,16 +130,16 @@ async def agree(
     async def in_thread(call: Callable[[Fs, PurePath, Source, Resource, datetime], T]) -> T:
         return await loop.run_in_executor(site.executor, call, site.fs, site.out, source, resource, clock.now())
 
-    if not source.credentials or await in_thread(_agreed):
+    if not source.credentials or await in_thread(have_agreed):
         return
     views = Views(source=source, resource=resource, transport=transport)
     _, stopped = await unless_stopped(site.stop, lambda: views.compare(blueprint.walks(values, clock.now())))
     if not stopped:
-        await in_thread(_remember)
+        await in_thread(remember)
 
 
-def _agreed(fs: Fs, out: PurePath, source: Source, resource: Resource, now: datetime) -> bool:
-    """Whether these very credentials were found to see the same not long ago."""
+def have_agreed(fs: Fs, out: PurePath, source: Source, resource: Resource, now: datetime) -> bool:
+    """Whether these very credentials were found to see the same not long ago. Raises ``StorageError``."""
     path = layout.views_file(out, source.name, resource.dirname)
     if not fs.exists(path):
         return False
@@ -150,7 +150,7 @@ def _agreed(fs: Fs, out: PurePath, source: Source, resource: Resource, now: date
     return kept.viewers == _mark(source) and timedelta(0) <= now - kept.at < _LIFETIME
 
 
-def _remember(fs: Fs, out: PurePath, source: Source, resource: Resource, now: datetime) -> None:
+def remember(fs: Fs, out: PurePath, source: Source, resource: Resource, now: datetime) -> None:
     """They have agreed. Raises ``StorageError``."""
     path = layout.views_file(out, source.name, resource.dirname)
     fs.make_directory(path.parent, private=True)

@@ -17,7 +17,9 @@ from harvester.api.status import status
 from harvester.engine.looks import ways_to_look
 from harvester.engine.push_desk import Pace, Turn
 from harvester.engine.pushing import Pusher
+from harvester.engine.source import Source
 from harvester.engine.state import grounded, load_state
+from harvester.engine.views import remember
 from harvester.errors import (
     ConnectionFailed,
     CredentialsRefused,
@@ -65,6 +67,7 @@ class Push:
         self.inbox = Inbox(bench.fs, layout.inbox_directory(bench.out, "lake"), self.executor)
         self.turn: Turn = always
         self.resources: tuple[str, ...] = ("Property",)
+        self.shared: Source | None = None  # in the place of the bench's
 
     async def hear(self, *keys: str, resource: str = "Property") -> None:
         now = self.bench.clock.now()
@@ -72,8 +75,8 @@ class Push:
 
     def pusher(self) -> Pusher:
         bench = self.bench
-        site = bench.site(self.executor)
-        return Pusher(bench.source(*self.resources), site, self.inbox, self.turn, self.pace)
+        source = self.shared or bench.source(*self.resources)
+        return Pusher(source, bench.site(self.executor), self.inbox, self.turn, self.pace)
 
     async def drain(self) -> Pusher:
         """Work off everything that can be, as fast as the virtual clock allows."""
@@ -291,6 +294,33 @@ async def test_without_a_complete_full_run_nothing_is_asked_for(out: Path) -> No
     assert len(push.inbox) == 3
     assert "no full run" in pusher.stalled["Property"]
     assert not pushed(bench)
+
+
+async def test_credentials_that_were_not_compared_lately_ask_for_nothing(out: Path) -> None:
+    """One that sees less would be told that a record is not there, and it would be buried."""
+    push = await ready(out)
+    bench, source = push.bench, replace(push.bench.source("Property"), credentials=("one", "two"), viewers="both")
+    key = some(bench, 1)[0]
+    change(bench, key, Price=7)
+    await push.hear(key)
+    push.shared = source
+    pusher = await push.drain()
+    assert bench.server.asked == []
+    assert len(push.inbox) == 1
+    assert "have not been compared" in pusher.stalled["Property"]
+    assert any("notices of Property wait" in message for message in warnings(bench))
+    remember(bench.fs, bench.out, source, source.blueprints[0].resource, bench.clock.now())
+    push.shared = replace(source, viewers="both and a third")
+    await push.drain()
+    assert bench.server.asked == [], "another set of them has agreed"
+    push.shared = source
+    await push.drain()
+    assert len(push.inbox) == 0
+    assert view(bench) == truth(bench)
+    bench.clock.advance(8 * 86_400)
+    await push.hear(key)
+    await push.drain()
+    assert len(push.inbox) == 1, "and that was not lately"
 
 
 async def test_notices_of_what_is_not_configured_do_not_stay(out: Path) -> None:
