@@ -9,7 +9,7 @@ from msgspec import structs
 
 from harvester.contracts import Clock, Transport
 from harvester.decode.heads import HeadReader, PageHeads
-from harvester.engine.reader import fetch_page
+from harvester.engine.reader import fetch_page, told_to
 from harvester.engine.source import Blueprint, Source
 from harvester.errors import ProtocolError
 from harvester.model import PageRequest, Phase, Walk
@@ -60,11 +60,11 @@ async def look_at(source: Source, transport: Transport, clock: Clock, walk: Walk
     found: dict[tuple[str, ...], Look] = {}
     asked: list[PageRequest] = [pager.first(walk)]
     while asked:
-        page, _ = await fetch_page(source, transport, clock, walk, asked.pop(0))
+        page, response = await fetch_page(source, transport, clock, walk, asked.pop(0))
         if page.rejected:
             raise ProtocolError(f"{walk.resource.name}: a record cannot be taken: {page.rejected[0].reason}")
         heads = PageHeads(page.records, reader)
-        asked.extend(pager.follow(walk, page, heads))
+        asked.extend(told_to(each, response.via) for each in pager.follow(walk, page, heads))
         for head, record in zip(heads, page.records, strict=True):
             if head.key is None:
                 raise ProtocolError(f"{walk.resource.name}: a record cannot be taken: {head.problem}")

@@ -114,7 +114,7 @@ class WalkReader:
                     request=request,
                     page=page,
                     heads=heads,
-                    followers=[_told_to(each, response.via) for each in followers],
+                    followers=[told_to(each, response.via) for each in followers],
                     seconds=self._clock.monotonic() - began,
                     travelled=response.elapsed,
                     wire_bytes=response.wire_bytes,
@@ -132,7 +132,7 @@ class WalkReader:
         return await fetch_page(self._source, self._transport, self._clock, self._walk, request, urgent_at=urgent_at)
 
 
-def _told_to(request: PageRequest, credential: str) -> PageRequest:
+def told_to(request: PageRequest, credential: str) -> PageRequest:
     """*request*, which a page named; a link in it is for the *credential* that got the page."""
     return request if request.via is None or not credential else replace(request, via=credential)
 

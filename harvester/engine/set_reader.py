@@ -17,11 +17,12 @@ from harvester.decode.members import MemberReader, text_of
 from harvester.decode.nested import read_nested
 from harvester.engine.fetched import Fetched
 from harvester.engine.frontier import Frontier
-from harvester.engine.reader import fetch_page
+from harvester.engine.reader import fetch_page, told_to
 from harvester.engine.shared_sets import SharedSets
 from harvester.engine.source import Source
 from harvester.errors import (
     CredentialsRefused,
+    CursorExpired,
     HarvesterError,
     Locked,
     OriginRefused,
@@ -32,7 +33,7 @@ from harvester.errors import (
     WaitError,
     WentRound,
 )
-from harvester.model import Page, PageRequest, Rejected, Relation, Resource, Walk
+from harvester.model import Page, PageRequest, Rejected, Relation, Resource, Response, Walk
 
 _NOT_THERE = frozenset({404, 410})
 _MOST_PAGES = 1000  # of one set
@@ -173,6 +174,8 @@ class SetReader:
             parent = await self._shared.ask(
                 self._walk.resource.name, key, lambda names: self._parent(place, names, travel)
             )
+            if not parent.records:  # one such answer may be a fault of the server (FAULTS S09): two say so
+                parent = await self._parent(place, (relation.expand,), travel)
             if not parent.records:
                 return None
             nested = read_nested(parent.records[0], relation)
@@ -185,7 +188,7 @@ class SetReader:
     async def _parent(self, place: int, names: Sequence[str], travel: _Travel) -> Page:
         """The record of the parent, without any where it has gone."""
         try:
-            page = await self._ask(self._of_parent, self._pager.inside(self._walk, place, names), travel)
+            page, _ = await self._ask(self._of_parent, self._pager.inside(self._walk, place, names), travel)
         except ResourceRefused as error:
             if error.status not in _NOT_THERE:
                 raise
@@ -205,6 +208,10 @@ class SetReader:
                 if error.status in _NOT_THERE and not (await self._parent(place, (), travel)).records:
                     return None
                 raise
+            except CursorExpired:  # the credential that its next link was told to is lost: begin it with another
+                if reading == _READINGS:
+                    raise
+                continue
             short = (page.count or 0) - len(page.records) - len(page.rejected)
             if short <= 0:
                 return page
@@ -222,7 +229,7 @@ class SetReader:
         first: Page | None = None
         request, seen = self._pager.alone(self._walk, place), set[str]()
         while True:
-            page = await self._ask(self._walk, request, travel)
+            page, response = await self._ask(self._walk, request, travel)
             first = first or page
             records += page.records
             rejected += page.rejected
@@ -230,13 +237,13 @@ class SetReader:
             if not following:
                 break
             seen.add(request.url)
-            request = following[0]
+            request = told_to(following[0], response.via)
             if request.url in seen or len(seen) >= _MOST_PAGES:
                 raise WentRound(f"{self._walk.resource.name}: the next links of a set lead in a circle.")
         whole = msgspec.structs.replace(first, request=self._pager.at(self._walk, place))
         return self._whole(place, whole, records, rejected)
 
-    async def _ask(self, walk: Walk, request: PageRequest, travel: _Travel) -> Page:
+    async def _ask(self, walk: Walk, request: PageRequest, travel: _Travel) -> tuple[Page, Response]:
         while True:
             try:
                 page, response = await fetch_page(self._source, self._transport, self._clock, walk, request)
@@ -248,7 +255,7 @@ class SetReader:
             else:
                 travel.wire_bytes += response.wire_bytes
                 travel.seconds += response.elapsed
-                return page
+                return page, response
 
     def _whole(self, place: int, page: Page, records: Sequence[Raw], rejected: tuple[Rejected, ...]) -> Page:
         """*records* as those of the parent, and of no other (FAULTS H11)."""

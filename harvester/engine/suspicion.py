@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from harvester.contracts import Transport
 from harvester.decode.heads import HeadReader
-from harvester.engine.ask import ask
+from harvester.engine.ask import ask, open_page, send
+from harvester.engine.reader import told_to
 from harvester.engine.reconcile import Reconcile
 from harvester.engine.source import Source
 from harvester.errors import GiveUpError
@@ -69,9 +70,10 @@ class Suspicion:
         while todo:
             request = todo.pop()
             try:
-                page = await ask(self._source, self._transport, walk, request)
+                response = await send(self._source, self._transport, walk, request)
+                page = open_page(self._source, walk, request, response)
                 heads = [reader.read(record) for record in page.records]
-                todo.extend(pager.follow(walk, page, heads))
+                todo.extend(told_to(each, response.via) for each in pager.follow(walk, page, heads))
             except GiveUpError:
                 return None
             found |= {identity((*scope, *head.key)): head.modified for head in heads if head.key is not None}

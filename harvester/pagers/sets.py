@@ -68,7 +68,7 @@ class SetsByParent:
         url = without_secrets(resolve(page.url, page.next_link))
         if url in {page.url, page.request.url}:
             raise ProtocolError(f"{walk.resource.name}: the next link of a page leads to the page itself.")
-        return (msgspec.structs.replace(page.request, url=url),)
+        return (msgspec.structs.replace(page.request, url=url, via=""),)
 
     def with_size(self, walk: Walk, request: PageRequest, size: int | None) -> PageRequest:
         return resized(request, size) if request.size else request

@@ -7,6 +7,7 @@ import msgspec
 from harvester.contracts import Transport
 from harvester.errors import ProtocolError
 from harvester.model import Request, Response
+from harvester.wire.errands import errand, on_errand
 from harvester.wire.origin import Origin
 from harvester.wire.redaction import redact
 
@@ -15,7 +16,10 @@ _HOPS = 3
 
 
 class Redirected:
-    """Stands above the governor, so that each hop is admitted and counted (FAULTS S13)."""
+    """Stands above the governor, so that each hop is admitted and counted (FAULTS S13).
+
+    The place that a redirect names may be for the credential that it was told to, as a next link is.
+    """
 
     def __init__(self, inner: Transport, origin: Origin) -> None:
         self._inner = inner
@@ -28,8 +32,12 @@ class Redirected:
             OriginRefused: the redirect leads out of the origin, or from https to http; the credential stays here.
             ProtocolError: more than three hops, or none named.
         """
+        task = errand()
         for _ in range(_HOPS + 1):
-            response = await self._inner.send(request)
+            with on_errand(task):
+                response = await self._inner.send(request)
+            if response.via:
+                task = msgspec.structs.replace(task, via=response.via)
             if response.status not in _REDIRECTS or request.method != "GET":
                 return response
             location = response.headers.get("location")

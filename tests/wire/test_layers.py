@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime
 
+import msgspec
 import pytest
 
 from harvester.contracts import Auth
@@ -24,6 +25,7 @@ from harvester.events import Event, Requested
 from harvester.model import Action, RateSignal, Request, Response, Verdict
 from harvester.wire.authorized import Authorized
 from harvester.wire.counted import Counted
+from harvester.wire.errands import Errand, errand, on_errand
 from harvester.wire.governed import Governed
 from harvester.wire.judged import Judged
 from harvester.wire.origin import Origin
@@ -302,6 +304,25 @@ async def test_a_redirect_within_the_origin_is_followed_hop_by_hop() -> None:
     ]
     assert inner.requests[2].headers == ASK.headers
     assert response.url == "https://api.example.com/v1/b"
+
+
+@pytest.mark.parametrize("via", ["second", ""])
+async def test_the_place_a_redirect_names_is_asked_for_by_the_credential_that_was_told_it(via: str) -> None:
+    """FAULTS S13. A source with one credential has nothing to name."""
+    asked: list[str | None] = []
+
+    def redirect(_request: Request) -> Response:
+        asked.append(errand().via)
+        return msgspec.structs.replace(moved("/v1/a"), via=via)
+
+    def found(_request: Request) -> Response:
+        asked.append(errand().via)
+        return answer()
+
+    with on_errand(Errand(walk="w00")):
+        await Redirected(ScriptedTransport([redirect, found]), ORIGIN).send(ASK)
+        assert errand() == Errand(walk="w00")
+    assert asked == [None, via or None]
 
 
 @pytest.mark.parametrize(
