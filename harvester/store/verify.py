@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from harvester.contracts import Fs
 from harvester.errors import StorageError
-from harvester.store.layout import ShardKind, data_kind
+from harvester.store.layout import ShardKind, data_kind, is_temporary
 from harvester.store.lines import Hashed, lines_of
 from harvester.store.manifest import Manifest, read_manifest, stray_files
 from harvester.store.merge import is_merging
@@ -118,11 +118,13 @@ def _verify(
     heads_of: HeadsOf | None,
     on_bytes: Callable[[PurePath, int], None] | None,
 ) -> RunVerdict:
+    strays = stray_files(fs, run_dir, manifest.shards)
     problems = [
         f"{run_dir / name}: lies beside the manifest but is not in it; readers of the directory would take it for data"
-        for name in stray_files(fs, run_dir, manifest.shards)
+        for name in strays
     ]
-    if problems and is_merging(fs, run_dir, manifest):
+    # No manifest is written beside an unsealed shard: of a finished run only a merge makes one, before any log tells.
+    if strays and (any(map(is_temporary, strays)) or is_merging(fs, run_dir, manifest)):
         problems.append(f"{run_dir}: a compaction was broken off; `harvester compact` finishes it")
     rows: Counter[str] = Counter()
     size = 0
