@@ -58,6 +58,7 @@ class Life(Changes):
         late = -chance.uniform(0, self._late) if chance.random() < 0.5 else 0.0
         shelf = chance.choice(shelves)
         rows = list(shelf.table)
+        held = [(each, row) for each in shelves for row in each.table]
         with sandbox.clock.shifted(late):
             instant = instant_at(sandbox.clock.now())
             match chance.choices(("some", "tie", "silent", "again"), self._weights)[0]:
@@ -65,15 +66,14 @@ class Life(Changes):
                     for row in chance.sample(rows, min(len(rows), chance.choice((2, 10, 25)))):
                         self._stamp(shelf, row, instant)
                 case "silent":
-                    row = chance.choice(rows)
-                    shelf.scrawl(row, self._mark())
-                    self._keep_silent(shelf, row)
+                    shelf.scrawl(chance.choice(rows), self._mark())
                 case "again" if self._deleted:
                     self._create_again(*self._deleted.pop(chance.randrange(len(self._deleted))), instant)
                 case _:
-                    held = [(each, row) for each in shelves for row in each.table]
                     sandbox.mutate(chance.randint(1, 4), self._subject.served)
                     self._deleted += [(each, row) for each, row in held if row.key not in each.table]
+        for each, row in held:
+            self._note_silent(each, row)
 
     def _create_again(self, shelf: Shelf, row: Row, instant: int) -> None:
         if row.key in shelf.table:
@@ -81,8 +81,7 @@ class Life(Changes):
         shelf.table.put(row)
         if self._world.data.random() < 0.5:
             self._stamp(shelf, row, instant)
-        else:
-            self._keep_silent(shelf, row)
+        self._note_silent(shelf, row, came_back=True)
 
     def _stamp(self, shelf: Shelf, row: Row, instant: int) -> None:
         """A row's own time does not go back: who writes it last has seen the time before."""
@@ -91,10 +90,15 @@ class Life(Changes):
         text = stamp(max(instant, row.instant), digits, zone="Z" if known.endswith("Z") else "")
         shelf.put_time(row, text, instant_of(text) or 0, mark=self._mark())
 
-    def _keep_silent(self, shelf: Shelf, row: Row) -> None:
+    def _note_silent(self, shelf: Shelf, before: Row, *, came_back: bool = False) -> None:
+        """Note a row that is not what it was, or was gone, and has the time it had: also one that was stamped by its
+        rule within its unit, or earlier than its last change came (FAULTS T08)."""
+        now = shelf.table.get(before.key)
+        if now is None or now.modified != before.modified or (now.body == before.body and not came_back):
+            return
         resource = self.resources[-1]
         keys = {self._subject.key(resource, line) for line in self.truth(resource)}
-        mine = shelf.key_of(row.body)
+        mine = shelf.key_of(now.body)
         self.silent |= {(resource, key) for key in keys if mine in key}
 
     # -------------------------------------------------------------- lists
