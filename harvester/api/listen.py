@@ -30,7 +30,7 @@ from harvester.engine.pushing import Pusher
 from harvester.engine.site import Site
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
-from harvester.errors import ArgumentError, CredentialsRefused, HarvesterError, WaitError
+from harvester.errors import ArgumentError, CredentialsRefused, HarvesterError, StorageError, WaitError
 from harvester.events import Event, Listening, RunFinished, RunStarted, Waiting, Warned
 from harvester.report.pushes import PushHealth
 from harvester.store import layout
@@ -189,7 +189,11 @@ class Listener:
 
         async def take(post: Post) -> Reply:
             door = places.get(post.path)
-            return await door.take(post) if door is not None else Reply(status=404, message="nobody listens here")
+            try:
+                return await door.take(post) if door is not None else Reply(status=404, message="nobody listens here")
+            finally:
+                if self._broken is not None:
+                    self._over.set()
 
         async with receiving(host, port, take, {"/health": self._told}, self._caps, path="listen") as (_, bound):
             shown = f"[{host}]" if ":" in host else host
@@ -200,6 +204,13 @@ class Listener:
                 if not self._keys[name] and not _is_this_machine(host):
                     self._warn(name, "anybody may post: set webhook_secret, or choose a --path that nobody guesses")
             await unless_stopped(site.stop, self._over.wait)
+        if self._broken is not None:
+            raise StorageError(f"what is posted cannot be kept: {self._broken}") from self._broken
+
+    @property
+    def _broken(self) -> Exception | None:
+        """Why posts of a source can only be refused until its inbox is opened anew (FAULTS F03)."""
+        return next((inbox.broken for inbox in self._inboxes.values() if inbox.broken is not None), None)
 
     # -------------------------------------------------------------- what is told
 
@@ -317,11 +328,17 @@ async def listen(
             turns = Turns(ports.fs, out, ports.clock, late, waits)
             listener = Listener(config, chosen, settled, site, turns, ports)
             watchers.append(listener.watch)
+            failure: HarvesterError | None = None  # raised outside the task group, which would wrap it
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_set_after, stop, late, ports)
                 address = None if once else config.listen or ADDRESS
-                await listener.run(address, path=path, drain=once, ends=True)
+                try:
+                    await listener.run(address, path=path, drain=once, ends=True)
+                except HarvesterError as error:
+                    failure = error
                 tasks.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
     status = _status(listener, once=once)
     seconds = ports.clock.monotonic() - began
     publish(RunFinished(at=ports.clock.now(), exit_status=status, seconds=seconds))

@@ -58,7 +58,7 @@ class Inbox:
         self._batch: list[tuple[Sequence[Notice], asyncio.Future[None]]] = []
         self._writing = False
         self._writer: asyncio.Task[None] | None = None
-        self._broken: Exception | None = None
+        self.broken: Exception | None = None  # why nothing can be put any more
 
     # -------------------------------------------------------------- a process begins
 
@@ -102,8 +102,8 @@ class Inbox:
             StorageError: they could not be made durable, nor will any later ones until the process begins again
                 (FAULTS F03).
         """
-        if self._broken is not None:
-            raise self._broken
+        if self.broken is not None:
+            raise self.broken
         if not notices:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -121,7 +121,7 @@ class Inbox:
                 first = await self._in_thread(self._append, notices)
             except Exception as error:
                 # Whatever it was: nobody may wait for ever for an answer, nor write behind a failed sync.
-                self._broken = error
+                self.broken = error
                 for _, done in (*batch, *self._batch):
                     if not done.done():
                         done.set_exception(error)
