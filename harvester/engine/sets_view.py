@@ -21,8 +21,8 @@ from harvester.model import Relation, Resource
 from harvester.store.key_table import KeyTable
 from harvester.store.keys import fingerprint, identity
 from harvester.store.layout import ShardKind, data_kind
-from harvester.store.lines import read_lines
 from harvester.store.runs import RunDirectory
+from harvester.store.sealed import read_sealed
 from harvester.store.set_lines import read_set_line, whole_key
 
 _LIVING, _SET, _MEMBER, _RECORD = range(4)  # kinds of entries, under the fingerprint of a parent
@@ -75,7 +75,7 @@ def _of_sets(fs: Fs, layers: Layers, resource: Resource, relation: Relation) -> 
         for shard in manifest.shards:
             if data_kind(shard.path) != ShardKind.SETS:
                 continue
-            for line in read_lines(fs, run.path / shard.path):
+            for line in read_sealed(fs, run.path, shard):
                 found = read_set_line(line)
                 members = found.members
                 if members is None:  # its run read all sets together: its own records are the set

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from harvester.api.status import status
 from harvester.api.verify import verify
 from harvester.api.view import view
 from harvester.config.schema import ResourceConfig
-from harvester.errors import ArgumentError, ConfigError
+from harvester.errors import ArgumentError, ConfigError, StorageError
 from harvester.events import Event, PageFetched
 from harvester.model import Budget
 from harvester.sandbox.exchange import Reply, Sandbox
@@ -26,8 +27,11 @@ from harvester.sandbox.faults import Match, Rule
 from harvester.sandbox.server import running_sandbox
 from harvester.sandbox.settings import Settings
 from harvester.store import layout
+from harvester.store.lines import read_lines
 from harvester.store.manifest import read_manifest, write_manifest
 from harvester.store.runs import find_runs
+from harvester.store.shardfile import ShardFile
+from harvester.store.shards import Compression
 
 PARENTS = {"spark": "listings", "spark_reso": "Property"}
 
@@ -168,6 +172,67 @@ async def test_a_set_that_cannot_be_read_leaves_the_old_one_and_is_told(begin: B
         again = [path for path in (await bench.run())[1] if "Media" in path]
         assert again == [refused]
         assert bench.truth("Media") <= bench.view("Media")
+
+
+@pytest.mark.parametrize("answer", ["refused", "empty"])
+async def test_one_answer_that_a_listing_is_not_there_loses_no_set(begin: Begin, answer: str) -> None:
+    """FAULTS S09, P12: of a listing that is; whoever shares the answer asks again, alone."""
+    async with begin("spark", "photos", "rooms") as bench:
+        if answer == "refused":
+            match = Match(provider="spark", path="_expand=")
+            bench.sandbox.faults.replace([Rule(fault="status:404", match=match, times=1)])
+        else:
+            exchange, emptied = bench.sandbox.exchange, list[str]()
+
+            async def emptying(**request: Any) -> Reply:
+                reply = await exchange(**request)
+                if "_expand=" in str(request["target"]) and not emptied:
+                    emptied.append(str(request["target"]))
+                    plain = (("Content-Type", "application/json"),)
+                    return structs.replace(reply, headers=plain, body=b'{"D":{"Success":true,"Results":[]}}')
+                return reply
+
+            bench.sandbox.exchange = emptying  # type: ignore[method-assign]
+        report, asked = await bench.run()
+        assert report.complete, report
+        assert len([path for path in asked if "_expand=" in path]) == 40 + 2
+        for name in ("listings/photos", "listings/rooms"):
+            assert bench.view(name) == bench.truth(name)
+
+
+async def test_a_listing_that_is_twice_not_there_has_no_set_and_is_no_failure(begin: Begin) -> None:
+    """FAULTS P12."""
+    async with begin("spark", "photos") as bench:
+        await bench.run(resources=["listings"])
+        truth = bench.truth("listings/photos")
+        key = min(json.loads(line)["_ListingKey"] for line in truth)
+        match = Match(provider="spark", path=f"listings/{key}")
+        bench.sandbox.faults.replace([Rule(fault="status:404", match=match, times=1000)])
+        report, asked = await bench.run()
+        assert report.complete, report
+        assert len([path for path in asked if f"listings/{key}" in path]) == 2
+        assert (
+            bench.view("listings/photos") == {line for line in truth if json.loads(line)["_ListingKey"] != key} < truth
+        )
+
+
+async def test_a_damaged_set_gives_no_line(begin: Begin) -> None:
+    """FAULTS F07: as many lines, a whole file, and not what was sealed."""
+    async with begin("spark_reso", "Room") as bench:
+        await bench.run()
+        bench.sandbox.mutate(40, "spark_reso")
+        await bench.run()
+        bench.view("Room")
+        fs = Ports().fs
+        last = find_runs(fs, bench.out, "spark_reso", "Room")[-1]
+        name = max(each for each in fs.names(last.path) if each.startswith("sets-"))
+        lines = [re.sub(rb'"keys":\[[^]]*\]', b'"keys":[]', line) + b"\n" for line in read_lines(fs, last.path / name)]
+        fs.remove(last.path / name)
+        shard = ShardFile(fs, last.path, name, Compression.ZSTD)
+        shard.write(lines, len(lines), None, None)
+        shard.seal()
+        with pytest.raises(StorageError, match="has other content than when it was sealed"):
+            bench.view("Room")
 
 
 async def test_where_no_set_can_be_read_not_all_of_them_are_tried(begin: Begin) -> None:
