@@ -159,7 +159,8 @@ class Crew:
             tally=position.committed,
             watermark=position.watermark,
             anchor=position.anchor,
-            expected=position.expected,
+            # One of several parts counted its own share only; the whole is counted by the walk that reads it.
+            expected=None if len(self.names(walk.id)) > 1 else position.expected,
         )
         self.walks[walk.id] = walk
         loop = asyncio.get_running_loop()
@@ -185,13 +186,17 @@ class Crew:
         )
         self._begun[walk.id] = (commit,)
 
-    async def move_end(self, walk: Walk, shop: Workshop, commits: tuple[Commit, ...], *, anchor: str | None) -> None:
+    async def move_end(
+        self, walk: Walk, shop: Workshop, commits: tuple[Commit, ...], *, anchor: str | None, expected: int | None
+    ) -> None:
         """Make an earlier end of *walk*, which stands where *commits* say, durable.
 
-        *anchor*: of its parts, for a walk that had no commit of its own.
+        Args:
+            anchor: of its parts, for a walk that had no commit of its own.
+            expected: likewise: records of it and its parts; None: each is told its own, or nobody knows.
         """
         if not commits:
-            await self.found(walk, shop, anchor=anchor, expected=None)
+            await self.found(walk, shop, anchor=anchor, expected=expected)
             return
         last = commits[-1]
         commit = await self._append(

@@ -32,7 +32,8 @@ class Ends(Struct, frozen=True, omit_defaults=True):
         number, left = _number(page), self._left(page)
         if page.next_link is not None:
             return Ending.OPEN
-        if left is not None and (left <= 0 or not _shrinks(walk)):
+        # More came than was counted: rows were added meanwhile, and how many are behind this page nobody has told.
+        if left is not None and left >= 0 and (left == 0 or not _shrinks(walk)):
             return Ending.OPEN if left > 0 else Ending.LIKELY
         if not number:  # behind others it may be the answer to another request (FAULTS H11)
             return Ending.LIKELY if self.held or not self.most else Ending.OPEN

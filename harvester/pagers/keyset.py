@@ -145,7 +145,9 @@ class KeysetPager:
         if walk.phase is Phase.FULL:
             return 0 if self.count else _AGAIN
         known = self.meets_again and walk.since is not None and not walk.since.startswith(_BEGINNING)
-        return _AGAIN if known else 0
+        # Behind a window that another one goes on from the watermark moves on, empty or not (FAULTS H11).
+        within = walk.phase is Phase.DELTA and walk.until is not None
+        return _AGAIN if known or within else 0
 
     def _is_worth_a_count(self, walk: Walk, position: Position, size: int) -> bool:
         """In a full walk: where it begins, in every page of a part, and where the last page may be."""

@@ -6,15 +6,18 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from harvester.engine.crew import Crew
-from harvester.errors import ConnectionFailed, ResourceRefused
+from harvester.errors import ConnectionFailed, ResourceRefused, StorageError
 from harvester.model import Walk
+from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
 from harvester.pagers.odata import ODataDialect
 from harvester.planning.delta import standing_of
+from harvester.providers.odata import count
 from harvester.store.commits import CommitLog
 from tests.fakes.cut_bench import cut_bench, times
 from tests.fakes.lake_bench import Bench
@@ -176,6 +179,40 @@ async def test_windows_of_a_delta_that_died_are_gone_on_with(out: Path) -> None:
     assert (manifest.watermark or "") > (before or "")
 
 
+async def test_a_window_of_a_delta_that_comes_empty_once_hides_nothing(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAULTS H11: the answer to another request. Behind a window in the midst the watermark would move on."""
+    rows = times(400)
+    bench = cut_bench(out, rows)
+    await bench.run("Property")
+    _touch(bench, rows, 300)
+    bench.clock.advance(1_000)
+    bench.mode = "delta"
+    windows: list[tuple[str, str]] = []
+    append = CommitLog.append
+
+    def noted(log: CommitLog, *, walk: Walk, **fields: object) -> object:
+        if walk.part_of and walk.since and walk.until:
+            windows.append((f"ge%20{walk.since}", f"lt%20{walk.until}"))
+        return append(log, walk=walk, **fields)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CommitLog, "append", noted)
+    hidden: list[str] = []
+
+    def empty_once(number: int, body: bytes) -> bytes:
+        url = bench.server.asked[number]
+        if not hidden and any(low in url and high in url for low, high in windows):
+            hidden.append(url)
+            return b'{"value":[]}'
+        return body
+
+    bench.server.body = empty_once
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    assert hidden
+    assert bench.manifest("Property").records == 300
+
+
 # ------------------------------------------------------------------ another walk in the place of all parts
 
 
@@ -225,3 +262,93 @@ async def test_when_a_window_cannot_be_read_another_walk_reads_the_whole(out: Pa
     assert spoilt
     by_time = sum("$orderby=Modification" in url for url in bench.server.asked)
     assert by_time <= 40, by_time
+
+
+async def test_what_reads_the_whole_is_held_against_the_count_of_the_whole(out: Path) -> None:
+    """FAULTS P06: parts begun where the last run learned each count their own share; a chain that stands in for all of
+    them and loses its link would be measured by the share of the first."""
+    rows = times(400)
+    bench = cut_bench(out, rows)
+    bench.count = count
+    bench.provider = replace(
+        bench.provider,
+        pagers={**bench.provider.pagers, "chain": ChainPager(prefer_page_size=True)},
+        instead={"windows": "chain"},
+        closing=None,
+    )
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    bench.clock.advance(100)
+    begun = len(bench.server.asked)
+
+    def refuse(number: int, url: str) -> ResourceRefused | None:
+        window = "%20lt%20" in url and "orderby=Modif" in url and "$skip" not in url
+        return ResourceRefused("HTTP 400", status=400) if window and number > begun + 10 else None
+
+    def lose_the_link(number: int, body: bytes) -> bytes:
+        parts = urlsplit(bench.server.asked[number])
+        if any(word in parts.query for word in ("$orderby", "$count", "$filter")):
+            return body
+        at = int(parse_qs(parts.query).get("$skiptoken", ["0"])[0])
+        page: dict[str, object] = {"value": rows[at : at + 10]}
+        if at + 10 < 300:
+            page["@odata.nextLink"] = f"Property?$skiptoken={at + 10}"
+        return json.dumps(page).encode()
+
+    bench.server.before, bench.server.body = refuse, lose_the_link
+    outcome = (await bench.run("Property"))["Property"]
+    assert outcome.verdict == "incomplete"
+    assert "the provider counts 400 records" in outcome.reason
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["a question of its own", "pages that tell it"])
+async def test_the_number_of_a_walk_that_died_while_it_was_cut_is_asked_for_again(
+    out: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    """FAULTS P06: its parts are counted with it, and it had no commit yet; its window alone is not all of them."""
+    bench = cut_bench(out, times(400))
+    bench.count, bench.at_risk = (count if asked else None), 25
+    bench.provider = replace(bench.provider, closing=None)
+    append, answer = CommitLog.append, bench.server.answer
+
+    def dying(log: CommitLog, *, walk: Walk, **fields: object) -> object:
+        if walk.id == "w00":
+            raise StorageError("the disk is full")
+        return append(log, walk=walk, **fields)  # type: ignore[arg-type]
+
+    def hiding(url: str, number: int = -1) -> bytes:
+        page = json.loads(answer(url, number))
+        page["value"] = [row for row in page["value"] if row["ListingKey"] != "000350"]
+        return json.dumps(page).encode()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CommitLog, "append", dying)
+        assert (await bench.run("Property"))["Property"].verdict == "failed"
+    monkeypatch.setattr(bench.server, "answer", hiding)
+    outcome = (await bench.run("Property"))["Property"]
+    assert (outcome.verdict, bench.manifest("Property").count_before) == ("incomplete", 400)
+    assert "counts 400 records, 1 more than could be read" in outcome.reason
+
+
+async def test_a_walk_that_nobody_counts_again_is_not_taken_for_whole(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read uncut, and says so: a number of its first window would be no number of the whole."""
+    bench = cut_bench(out, times(400))
+    bench.count, bench.at_risk = count, 25
+    append, answer = CommitLog.append, bench.server.answer
+
+    def dying(log: CommitLog, *, walk: Walk, **fields: object) -> object:
+        if walk.id == "w00":
+            raise StorageError("the disk is full")
+        return append(log, walk=walk, **fields)  # type: ignore[arg-type]
+
+    def silent(url: str, number: int = -1) -> bytes:
+        return answer(url, number).replace(b"@odata.count", b"@odata.nothing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CommitLog, "append", dying)
+        await bench.run("Property")
+    monkeypatch.setattr(bench.server, "answer", silent)
+    outcome = (await bench.run("Property"))["Property"]
+    assert outcome.verdict == "incomplete"
+    assert set(bench.keys("Property")) == {str(row["ListingKey"]) for row in times(400)}

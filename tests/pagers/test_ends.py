@@ -77,3 +77,11 @@ def test_the_count_of_the_first_page_tells_whether_the_last_one_is_full() -> Non
     ends = Ends().after(page(10, link="next", count=20))
     assert ends.ending(WALK, page(10)) is Ending.LIKELY
     assert ends.ending(WALK, page(4)) is Ending.OPEN
+
+
+def test_a_count_that_more_came_than_shows_no_end() -> None:
+    """Rows were added meanwhile, and a link was left out: how many are behind the page nobody has told."""
+    ends = Ends().after(page(10, link="next", count=15))
+    assert ends.ending(WALK, page(5)) is Ending.LIKELY
+    assert ends.ending(WALK, page(10)) is Ending.OPEN
+    assert ends.is_worth_a_look(WALK, page(10))

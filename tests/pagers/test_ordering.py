@@ -44,10 +44,14 @@ def test_offsets_of_one_form_are_not_compared_as_text() -> None:
     assert descends(Kind.TIME, ["2024-11-03T01:10:00-05:00", "2024-11-03T01:30:00-04:00"])
 
 
-@given(st.lists(st.text(max_size=3), max_size=5))
-def test_text_never_counts_as_out_of_order(values: list[str]) -> None:
+@given(st.lists(st.text(max_size=5), max_size=5, unique_by=len))
+def test_text_of_different_lengths_never_counts_as_out_of_order(values: list[str]) -> None:
     """The collation of the server is not known."""
     assert not descends(Kind.TEXT, values)
+
+
+def test_text_counts_as_out_of_order_where_every_collation_says_so() -> None:
+    assert descends(Kind.TEXT, ["B00", "A00"])
 
 
 def test_text_is_equal_without_case_accents_and_trailing_blanks() -> None:
