@@ -15,7 +15,7 @@ import anyio
 from msgspec.structs import replace
 
 from harvester.decode.heads import HeadReader
-from harvester.engine.ask import ask
+from harvester.engine.ask import ask, count
 from harvester.engine.balance import Stand, choose, shares
 from harvester.engine.founding import Founding
 from harvester.engine.parts import between, ending_at, lower, mend, part_id, root_of, upper
@@ -74,13 +74,27 @@ class Sharing:
                 return (root,)
             return await self._founding.cut(root, self._learned_of(root), among, closed=self._ends_at_anchor(root))
         walks = (root, *others)
+        whole: int | None = None
+        if root.id not in earlier and any(earlier[walk.id][-1].expected == 0 for walk in others):
+            # It was counted with the root, whose number was not durable. Its first page would tell that of its window.
+            whole = await self._count(root)
+            if whole is None:
+                return walks  # stopped; or the root is read uncut, and its own page tells the number of the whole
         mended = mend(walks)
         anchors = (earlier[walk.id][-1].anchor for walk in others)
         anchor = min((each for each in anchors if each is not None), default=None)
         for old, new in zip(walks, mended, strict=True):
             if new != old:
-                await self._crew.move_end(new, self._shop, earlier.get(new.id, ()), anchor=anchor)
+                begun = earlier.get(new.id, ())
+                await self._crew.move_end(new, self._shop, begun, anchor=anchor, expected=whole)
         return mended
+
+    async def _count(self, root: Walk) -> int | None:
+        """Records of *root*, which is uncut; None: nobody says, or the run is asked to stop."""
+        shop = self._shop
+        question = shop.source.provider.pager(root.pager).first(root) if shop.count is None else shop.count(root)
+        number, _ = await unless_stopped(shop.stop, lambda: count(shop.source, shop.transport, root, question))
+        return number
 
     # -------------------------------------------------------------- on the way
 
