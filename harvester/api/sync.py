@@ -188,6 +188,7 @@ class _Process:
         self._parties: list[Party] = []
         self._unopened: dict[str, HarvesterError] = {}
         self._listener: Listener | None = None
+        self._listens = False
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harvester-store")
         site = Site(
             out=self._out,
@@ -272,7 +273,8 @@ class _Process:
         async with AsyncExitStack() as opened:
             ready = await opened.enter_async_context(assemble(config, chosen, ports=self._ports, sink=self._publish))
             async with anyio.create_task_group() as beside:
-                if config.listen is not None and any(each.setup.provider.push is not None for each in chosen):
+                if self._begins_to_listen(config, chosen):
+                    opened.callback(setattr, self, "_listens", False)
                     beside.start_soon(self._listen, config, chosen, ready)
                 async with anyio.create_task_group() as tasks:
                     for each, source in zip(chosen, ready, strict=True):
@@ -285,6 +287,23 @@ class _Process:
                         tasks.start_soon(self._keep_source, home, replace(self._keeping, config=config))
                 if not self._stop.is_set():  # else it ends in good order by itself
                     beside.cancel_scope.cancel()
+
+    def _begins_to_listen(self, config: Config, chosen: Sequence[Chosen]) -> bool:
+        """Whether posts of *chosen* are to be taken from now on, by a listener of their own.
+
+        One process listens at one address, and a listener takes no further sources: of those that come later nothing
+        is taken, and deltas and sweeps bring what changed.
+        """
+        posting = [each.name for each in chosen if each.setup.provider.push is not None]
+        if config.listen is None or not posting:
+            return False
+        if self._listens:
+            message = "what is posted is not taken before a restart: this source could be opened only after the others"
+            for name in posting:
+                self._publish(Warned(at=self._ports.clock.now(), source=name, message=message))
+            return False
+        self._listens = True
+        return True
 
     async def _listen(self, config: Config, chosen: Sequence[Chosen], ready: Sequence[Source]) -> None:
         """Take what is posted, as long as anything else is done. A failure is told and tried again."""

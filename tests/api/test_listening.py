@@ -1,10 +1,11 @@
-"""A listener that can keep nothing any more ends and says so."""
+"""A listener that can keep nothing any more ends and says so; beside ``sync`` there is one, whoever comes later."""
 
 from __future__ import annotations
 
 import json
+import socket
 from http.client import HTTPConnection
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import anyio
 from anyio.to_thread import run_sync
@@ -12,8 +13,12 @@ from anyio.to_thread import run_sync
 import harvester
 from harvester.api.listen import listen
 from harvester.api.ports import Ports
+from harvester.api.sync import sync
 from harvester.errors import StorageError
-from harvester.events import Event, Listening
+from harvester.events import Event, Listening, RoundFinished, Warned
+from harvester.sandbox.faults import parse_rules
+from harvester.sandbox.server import running_sandbox
+from harvester.sandbox.settings import Settings
 from tests.fakes.fs import MemoryFs
 
 PATIENCE = 60  # real seconds
@@ -90,3 +95,33 @@ async def test_a_listener_whose_disk_fails_ends_and_the_next_one_takes_posts() -
             await again.listens.wait()
             assert await again.post("2") == 202
             stop.set()
+
+
+async def test_a_source_that_comes_later_has_no_second_listener_and_is_told_so(tmp_path: Path) -> None:
+    """FAULTS M01: its metadata cannot be read when the process begins. The others are listened for all the time."""
+    async with running_sandbox(Settings(seed=5, records=20, options={"odata_server": {}})) as sandbox:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        rule = {"match": {"provider": "odata_server", "path": "$metadata"}, "fault": "xml:torn", "times": 50}
+        sandbox.faults.replace(parse_rules(json.dumps([rule]).encode()))
+        more = [f"out={tmp_path / 'out'}", f"listen=127.0.0.1:{port}", "every=1s"]
+        more += ['sources.centris.resources=["Property"]', "sources.odata-plain.resources=all"]
+        config = harvester.parse_config(sandbox.config_toml(), overrides=more)
+        heard, stop, told, rounds = Heard(), anyio.Event(), list[str](), set[str]()
+
+        def hear(event: Event) -> None:
+            heard(event)
+            match event:
+                case Listening():
+                    sandbox.faults.replace(())
+                case Warned(source="odata-plain", message=message) if "restart" in message:
+                    told.append(message)
+                case RoundFinished(source=source):
+                    rounds.add(source)
+            if len(rounds) == 2:
+                stop.set()
+
+        with anyio.fail_after(PATIENCE):
+            await sync(config, sources=["centris", "odata-plain"], sink=hear, stop=stop)
+        assert len(told) == 1
+        assert len({event.url for event in heard.events if isinstance(event, Listening)}) == 2  # /centris and /
