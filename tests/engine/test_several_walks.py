@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from harvester.engine.crew import Crew
-from harvester.errors import ConnectionFailed, ResourceRefused, StorageError
+from harvester.errors import ConnectionFailed, ResourceRefused
 from harvester.model import Walk
 from harvester.pagers.chain import ChainPager
 from harvester.pagers.keyset import KeysetPager
@@ -298,57 +298,3 @@ async def test_what_reads_the_whole_is_held_against_the_count_of_the_whole(out: 
     outcome = (await bench.run("Property"))["Property"]
     assert outcome.verdict == "incomplete"
     assert "the provider counts 400 records" in outcome.reason
-
-
-@pytest.mark.parametrize("asked", [True, False], ids=["a question of its own", "pages that tell it"])
-async def test_the_number_of_a_walk_that_died_while_it_was_cut_is_asked_for_again(
-    out: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
-) -> None:
-    """FAULTS P06: its parts are counted with it, and it had no commit yet; its window alone is not all of them."""
-    bench = cut_bench(out, times(400))
-    bench.count, bench.at_risk = (count if asked else None), 25
-    bench.provider = replace(bench.provider, closing=None)
-    append, answer = CommitLog.append, bench.server.answer
-
-    def dying(log: CommitLog, *, walk: Walk, **fields: object) -> object:
-        if walk.id == "w00":
-            raise StorageError("the disk is full")
-        return append(log, walk=walk, **fields)  # type: ignore[arg-type]
-
-    def hiding(url: str, number: int = -1) -> bytes:
-        page = json.loads(answer(url, number))
-        page["value"] = [row for row in page["value"] if row["ListingKey"] != "000350"]
-        return json.dumps(page).encode()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CommitLog, "append", dying)
-        assert (await bench.run("Property"))["Property"].verdict == "failed"
-    monkeypatch.setattr(bench.server, "answer", hiding)
-    outcome = (await bench.run("Property"))["Property"]
-    assert (outcome.verdict, bench.manifest("Property").count_before) == ("incomplete", 400)
-    assert "counts 400 records, 1 more than could be read" in outcome.reason
-
-
-async def test_a_walk_that_nobody_counts_again_is_not_taken_for_whole(
-    out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is read uncut, and says so: a number of its first window would be no number of the whole."""
-    bench = cut_bench(out, times(400))
-    bench.count, bench.at_risk = count, 25
-    append, answer = CommitLog.append, bench.server.answer
-
-    def dying(log: CommitLog, *, walk: Walk, **fields: object) -> object:
-        if walk.id == "w00":
-            raise StorageError("the disk is full")
-        return append(log, walk=walk, **fields)  # type: ignore[arg-type]
-
-    def silent(url: str, number: int = -1) -> bytes:
-        return answer(url, number).replace(b"@odata.count", b"@odata.nothing")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CommitLog, "append", dying)
-        await bench.run("Property")
-    monkeypatch.setattr(bench.server, "answer", silent)
-    outcome = (await bench.run("Property"))["Property"]
-    assert outcome.verdict == "incomplete"
-    assert set(bench.keys("Property")) == {str(row["ListingKey"]) for row in times(400)}
