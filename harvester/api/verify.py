@@ -79,7 +79,7 @@ async def verify(
             the last call.
     Raises:
         ArgumentError: there is no harvest at *out*.
-        StorageError: something cannot be read at all.
+        StorageError: something cannot be read at all, or a run was folded into another one meanwhile.
         ProtocolError: *against* is no sandbox, or does not know a resource.
     """
     ports = ports or Ports()
@@ -113,7 +113,7 @@ async def verify(
 
 
 def _compare_state(fs: Fs, out: PurePath, runs: Sequence[RunDirectory], truth: Sequence[bytes]) -> Difference:
-    with current_state(fs, out, layers_of(fs, runs)) as (state, _):
+    with current_state(fs, out, partial(layers_of, fs, runs)) as (state, _, _):
         return compare(state.lines, state.records, truth)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
@@ -68,16 +68,20 @@ def view(
         write: takes the lines, many at a time, each with its line feed.
     Raises:
         ArgumentError: no such resource, another suffix, the file exists, DuckDB is not installed.
-        StorageError: a shard is damaged, or a file cannot be written.
+        StorageError: a shard is damaged, a file cannot be written, or runs are taken out by something else meanwhile.
         Locked: another view of *out* is under way.
     """
     ports = ports or Ports()
     fs, root = ports.fs, PurePath(out)
     target = None if to is None else PurePath(to)
     form = "" if target is None else _form(fs, target)
-    name, layers = _layers(fs, root, resource, source)
+    name, _ = _runs_of(fs, root, resource, source)  # refused before anything is written
     prepare_output(fs, root)
-    with current_state(fs, root, layers) as (state, scratch):
+
+    def layers_now() -> Layers:
+        return layers_of(fs, _runs_of(fs, root, resource, name)[1])
+
+    with current_state(fs, root, layers_now) as (state, layers, scratch):
         if write is not None:
             for batch in _batches(state.lines()):
                 write(batch)
@@ -109,8 +113,8 @@ def _form(fs: Fs, target: PurePath) -> str:
     return form
 
 
-def _layers(fs: Fs, out: PurePath, resource: str, source: str | None) -> tuple[str, Layers]:
-    """The source that has *resource*, and the runs of it that count."""
+def _runs_of(fs: Fs, out: PurePath, resource: str, source: str | None) -> tuple[str, Sequence[RunDirectory]]:
+    """The source that has *resource*, and its finished runs of it, oldest first."""
     dirname = resource.replace("/", ".")
     runs: dict[str, list[RunDirectory]] = {}
     known: dict[str, RunDirectory] = {}
@@ -126,8 +130,7 @@ def _layers(fs: Fs, out: PurePath, resource: str, source: str | None) -> tuple[s
         raise ArgumentError(f"{out} holds no finished run of {resource!a}{has}")
     if len(runs) > 1:
         raise ArgumentError(f"several sources have {resource!a}: name one of {', '.join(runs)} with --source")
-    name, found = next(iter(runs.items()))
-    return name, layers_of(fs, found)
+    return next(iter(runs.items()))
 
 
 def _names(fs: Fs, known: Mapping[str, RunDirectory]) -> list[str]:
@@ -137,18 +140,24 @@ def _names(fs: Fs, known: Mapping[str, RunDirectory]) -> list[str]:
 
 
 @contextmanager
-def current_state(fs: Fs, out: PurePath, layers: Layers) -> Iterator[tuple[CurrentState, PurePath]]:
-    """The state that *layers* amount to, and an empty directory for what is made of it. One at a time.
+def current_state(
+    fs: Fs, out: PurePath, layers_now: Callable[[], Layers]
+) -> Iterator[tuple[CurrentState, Layers, PurePath]]:
+    """The state that some layers amount to, these, and an empty directory for what is made of it. One at a time.
 
+    Args:
+        layers_now: looks which ones there are. Called when nobody can fold runs into one any more: a list that is
+            older than that may name runs that are gone, and lack the one that they became.
     Raises:
         StorageError: a shard is damaged.
         Locked: another process has one open.
     """
     with _scratch(fs, out) as scratch:
+        layers = layers_now()
         state = CurrentState(fs, layers, scratch)
         state.settle()
         _keep_current_sets(fs, state, layers, scratch)
-        yield state, scratch
+        yield state, layers, scratch
 
 
 def _keep_current_sets(fs: Fs, state: CurrentState, layers: Layers, scratch: PurePath) -> None:

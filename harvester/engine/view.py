@@ -85,12 +85,19 @@ class Layers:
 
 
 def layers_of(fs: Fs, runs: Sequence[RunDirectory]) -> Layers:
-    """The newest complete full run of *runs* and every finished one after it; all finished ones where there is none."""
-    finished = [
-        (run, manifest)
-        for run in runs
-        if run.finished and (manifest := read_manifest(fs, run.path, settle=False)) is not None
-    ]
+    """The newest complete full run of *runs* and every finished one after it; all finished ones where there is none.
+
+    Raises:
+        StorageError: a finished one is gone. What it was folded into is not among *runs*, so nothing may be told.
+    """
+    finished: list[tuple[RunDirectory, Manifest]] = []
+    for run in runs:
+        if not run.finished:
+            continue
+        manifest = read_manifest(fs, run.path, settle=False)
+        if manifest is None:
+            raise StorageError(f"{run.path}: was taken out while it was looked at. Run the same command again.")
+        finished.append((run, manifest))
     full = [
         place
         for place, (_, manifest) in enumerate(finished)
