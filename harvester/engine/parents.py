@@ -14,7 +14,7 @@ from harvester.decode.heads import HeadReader
 from harvester.decode.members import MemberReader
 from harvester.engine.state import Run, tombstone_of
 from harvester.engine.view import instant_of
-from harvester.model import Relation, Resource
+from harvester.model import Phase, Relation, Resource
 from harvester.store.key_table import PARTS, KeyTable
 from harvester.store.keys import fingerprint, identity, parts_of
 from harvester.store.layout import ShardKind, data_kind
@@ -26,6 +26,7 @@ _MASK = b'"********"'  # of Spark: not visible for this role, and so no stamp
 _MASKED = b'{"_masked":['  # a record with such members begins so
 _UNKNOWN = ""  # no stamps: nothing tells whether the set has changed
 _TIME = 40  # characters before the stamps
+_TIMELESS = "0" * _TIME  # of a record without a time, which is no older than others
 _FEW = 100_000  # parents that are looked for by how their lines begin
 _BEHIND_PARENT = b'},"resource":'
 _EARLIEST = 1 << 62  # makes instants before 1970, and those of records without a time, sort first
@@ -41,7 +42,8 @@ class Parent(msgspec.Struct, frozen=True):
 def load_parents(fs: Fs, runs: Sequence[Run], relation: Relation, table: KeyTable) -> None:
     """Put the parents of *runs*, oldest first, into *table*, each with its stamps. Blocking; reads every record.
 
-    Of several versions the one that the current state has counts, and a tombstone ends a parent (FAULTS T08, T12).
+    Of several versions the one that the current state has counts, and a tombstone ends a parent (FAULTS T08, T12). An
+    older version that was pushed yields: its stamps would hide that the set has changed since (W04).
     """
     heads = HeadReader(Resource(name=relation.parent, key=relation.parent_key, modified=relation.modified))
     gone = HeadReader(tombstone_of(Resource(name=relation.parent, key=relation.parent_key)))
@@ -63,8 +65,11 @@ def load_parents(fs: Fs, runs: Sequence[Run], relation: Relation, table: KeyTabl
                     for key, time, line in zip(columns.keys, columns.times, batch, strict=True)
                     if key is not None
                 ]
-                names = [name for name, _ in rows]
-                table.put([*map(fingerprint, names)], names, [text for _, text in rows], rank=2 * number + 1)
+                pushed = manifest.mode == Phase.PUSH
+                for yields in (False, True):
+                    some = [row for row in rows if (pushed and not row[1].startswith(_TIMELESS)) == yields]
+                    names, texts = [name for name, _ in some], [text for _, text in some]
+                    table.put([*map(fingerprint, names)], names, texts, rank=2 * number + 1, yields=yields)
 
 
 def load_sets(

@@ -20,6 +20,7 @@ from harvester.store.scratch import Scratch
 PARTS = 256
 _BUFFERED = 50_000  # keys in memory before they go to the file
 _RANK = 4  # bytes before a time
+_BRACE = b"{"  # no time has one
 _SCHEMA = (
     "PRAGMA cache_size=-2048",
     "CREATE TABLE blocks(part INTEGER, rows BLOB)",
@@ -67,7 +68,8 @@ class KeyTable:
         Args:
             prints: of each, its ``fingerprint``.
             names: of each, its ``identity``.
-            times: of each, its modification time as the provider wrote it; None: it has none.
+            times: of each, its modification time as the provider wrote it; None: it has none. What
+                begins with a brace behind it comes along, and makes no version older.
             rank: of all of them, 0 to 2^31 - 1.
             yields: they stand only where they are not older than a version of a lower rank, put before them.
         """
@@ -129,7 +131,7 @@ class KeyTable:
 
 def _is_older(one: bytes, other: bytes) -> bool:
     """Whether of two times, each behind a rank, the first is known and lies before the other."""
-    return b"" < one[_RANK:] < other[_RANK:]
+    return b"" < one[_RANK:].partition(_BRACE)[0] < other[_RANK:].partition(_BRACE)[0]
 
 
 def _blocks(parts: Iterable[list[tuple[bytes, bytes, bytes]]]) -> Iterator[tuple[int, bytes]]:
