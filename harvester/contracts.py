@@ -335,6 +335,13 @@ class Auth(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """End what is under way: a token request goes on when everyone who waited for it has been cancelled.
+
+        Nobody may wait for the credential any more.
+        """
+        ...
+
 
 class TokenKeeper(Protocol):
     """Keeps the token of one client for the next run. What it gives back is judged by whoever kept it."""

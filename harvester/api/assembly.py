@@ -328,7 +328,9 @@ async def _auth(
         binding = binding_of(endpoint, credential.scope or "", owner)
         name = ".".join(each for each in (setup.name, holder.name) if each)
         keeper = TokenFile(ports.fs, layout.token_file(PurePath(config.out), name), binding)
-    return scheme.bind(credential, tokens, ports.clock, keeper)
+    auth = scheme.bind(credential, tokens, ports.clock, keeper)
+    opened.push_async_callback(auth.close)  # before the connection that its token request is on
+    return auth
 
 
 def _judge(provider: Provider) -> Judge:

@@ -169,6 +169,9 @@ class _TokenAuth:
         await self.prepare()
         return True
 
+    async def close(self) -> None:
+        await self._flight.close()
+
     def _mark(self) -> str:
         return self._held.mark if self._held else ""
 

@@ -22,3 +22,6 @@ class FixedHeaders:
     async def renew(self, mark: str) -> bool:
         """False: a refused key stays refused."""
         return False
+
+    async def close(self) -> None:
+        """Nothing is under way."""

@@ -205,7 +205,36 @@ async def test_a_cancelled_caller_does_not_end_the_renewal_others_wait_for() -> 
     assert bench.asked == 1
 
 
-async def test_a_renewal_nobody_waits_for_is_ended_and_the_next_caller_begins_anew() -> None:
+async def test_a_renewal_nobody_waits_for_goes_on_and_the_next_caller_has_its_token() -> None:
+    """FAULTS R05: callers that are cancelled one after another cause one token request."""
+    bench = Bench(clock=FakeClock())
+    bench.endpoint.hold()
+    for _ in range(5):
+        caller = asyncio.create_task(bench.use())
+        await settled()
+        caller.cancel()
+        await settled()
+        assert caller.cancelled()
+    bench.endpoint.let_go()
+    await settled()
+    assert await bench.use() == "t1"
+    assert bench.asked == 1
+
+
+async def test_a_renewal_that_fails_while_nobody_waits_is_told_to_the_next_caller() -> None:
+    """FAULTS A03, R05: and the client is not locked out."""
+    bench = Bench(answer(400, body=b'{"error":"invalid_client"}'), clock=FakeClock())
+    bench.endpoint.hold()
+    caller = asyncio.create_task(bench.use())
+    await settled()
+    caller.cancel()
+    bench.endpoint.let_go()
+    await settled()
+    assert isinstance(await bench.failure(), CredentialsRefused)
+    assert bench.asked == 1
+
+
+async def test_a_renewal_nobody_waits_for_is_ended_with_the_credential() -> None:
     """FAULTS R05: no poisoned single flight, no task left behind."""
     bench = Bench(clock=FakeClock())
     bench.endpoint.hold()
@@ -214,7 +243,7 @@ async def test_a_renewal_nobody_waits_for_is_ended_and_the_next_caller_begins_an
     for caller in callers:
         caller.cancel()
     await asyncio.gather(*callers, return_exceptions=True)
-    await settled()
+    await bench.auth.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     bench.endpoint.let_go()
     assert (await bench.use()).startswith("t")

@@ -66,6 +66,9 @@ class NumberedAuth:
         self.number += 1
         return self._renews
 
+    async def close(self) -> None:
+        """Nothing is under way."""
+
 
 def no_signal(response: Response, now: datetime) -> RateSignal:
     return RateSignal()

@@ -8,13 +8,17 @@ from datetime import UTC, datetime
 
 import pytest
 
+from harvester.auth.client_credentials import ClientCredentials
 from harvester.errors import CredentialsRefused, CursorExpired, QuotaExhausted, ServerFault
 from harvester.events import CredentialLost, Event
 from harvester.model import Headers, Request, Response
 from harvester.wire.errands import Errand, errand, on_errand
 from harvester.wire.governed import Outrun
 from harvester.wire.pool import Member, Pool
+from harvester.wire.renewing import Renewing
 from tests.fakes.clock import FakeClock
+from tests.fakes.credential import FakeCredential
+from tests.fakes.transport import ScriptedTransport, answer
 
 ASK = Request(url="https://api.example.com/v1/Property")
 
@@ -204,3 +208,27 @@ async def test_a_request_that_is_given_up_leaves_every_line() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert [each.given_up for each in bench.credentials.values()] == [1, 1]
+
+
+async def test_a_credential_that_is_outrun_while_it_gets_its_token_gets_it_all_the_same() -> None:
+    """FAULTS A01: one token request, however many requests leave its line meanwhile; none of them waits for it."""
+    busy, idle, clock = Credential(free=30.0), Credential(), FakeClock()
+    endpoint = ScriptedTransport([answer(body=b'{"access_token":"t","expires_in":3600}')])
+    endpoint.hold()
+    scheme = ClientCredentials(token_url="https://id.example.com/token")
+    auth = scheme.bind(FakeCredential(client_id="i", client_secret="s"), endpoint, clock)
+    members = [
+        Member(name="busy", stack=busy, next_free=busy.next_free),
+        Member(name="idle", stack=Renewing(idle, auth, source="lakeside"), next_free=idle.next_free),
+    ]
+    pool = Pool(members, source="lakeside", clock=clock, sink=lambda _event: None)
+    busy.admit()
+    for _ in range(5):
+        task = asyncio.ensure_future(pool.send(ASK))
+        await settle()
+        clock.advance(0.1)
+        assert (await task).via == "busy"
+    endpoint.let_go()
+    await settle()
+    assert (await pool.send(ASK)).via == "idle"
+    assert len(endpoint.requests) == 1
