@@ -18,15 +18,19 @@ from functools import partial
 from msgspec import Struct, structs
 
 from harvester.contracts import LinkedPager, Transport
-from harvester.engine.ask import count
+from harvester.decode.heads import HeadReader
+from harvester.engine.ask import ask, count
 from harvester.engine.crew import Crew
 from harvester.engine.position import second_after
+from harvester.engine.sieve import Sieve
 from harvester.engine.source import Source
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.workshop import Workshop
-from harvester.model import Ending, Phase, Walk
+from harvester.errors import GiveUpError
+from harvester.model import Ending, PageRequest, Phase, Walk
 
 _NEVER = "9999-12-31T23:59:59Z"  # nothing changed since
+_LATE_PAGES = 20  # of what changes while a delta is under way; with more the delta is read again
 
 
 class Short(Struct, frozen=True):
@@ -56,14 +60,14 @@ class Endings:
             position = self._crew.positions.get(part.id)
             if position is None or not position.done:
                 continue
-            told, stopped = await unless_stopped(shop.stop, partial(self._judge, part))
+            told, stopped = await unless_stopped(shop.stop, partial(self._judge, part, shop))
             if stopped:
                 return None
             if told is not None:
                 found.append(told)
         return found
 
-    async def _judge(self, walk: Walk) -> Short | None:
+    async def _judge(self, walk: Walk, shop: Workshop) -> Short | None:
         position, pager = self._crew.positions[walk.id], self._source.provider.pager(walk.pager)
         tally = position.tally
         if not isinstance(pager, LinkedPager) or tally.ending == Ending.SHOWN:
@@ -77,7 +81,7 @@ class Endings:
             return None
         after = await self._count(walk, pager) if walk.counted else None
         known = [number for number in (before, after) if number is not None]
-        if known and min(known) > met and before is None and await self._has_changed_since(walk, pager, met):
+        if known and min(known) > met and before is None and await self._has_changed_since(walk, pager, shop.sieve):
             return None
         if known and min(known) > met and await self._is_of_everything(walk, pager):
             if not met:
@@ -95,13 +99,43 @@ class Endings:
             return Short(walk.id, _of(walk, told))
         return None
 
-    async def _has_changed_since(self, walk: Walk, pager: LinkedPager, met: int) -> bool:
-        """Whether what was not met has changed since the walk began, by a count that leaves that out."""
-        until = second_after(self._crew.positions[walk.id].anchor)
+    async def _has_changed_since(self, walk: Walk, pager: LinkedPager, sieve: Sieve) -> bool:
+        """Whether what was not met has changed since the walk began, by a count that leaves that out.
+
+        Records that were met may have changed since, too. They are not in that count, so they are listed, and left out
+        of what was met: with them, as many others could be missing.
+        """
+        anchor = self._crew.positions[walk.id].anchor
+        until = second_after(anchor)
         if walk.since is None or walk.until is not None or until is None or self._source.provider.timestamps != "iso":
             return False
+        if until == anchor:
+            return False  # what changed at that very instant would be neither counted nor listed
         number = await self._count(structs.replace(walk, until=until), pager)
-        return number is not None and number <= met
+        if number is None or number > sieve.met_without(walk, ()):
+            return False
+        # Listed after the count: what changes between the two is left out although it was counted, never the other way.
+        late = await self._list(structs.replace(walk, since=anchor), pager)
+        return late is not None and number <= sieve.met_without(walk, late)
+
+    async def _list(self, walk: Walk, pager: LinkedPager) -> set[tuple[str, ...]] | None:
+        """Keys of the records of *walk*; None: they are too many for that, or cannot be shown to be all of them."""
+        read, keys = HeadReader(walk.resource).read, set[tuple[str, ...]]()
+        asked: Sequence[PageRequest] = (pager.first(walk),)
+        for _ in range(_LATE_PAGES):
+            if not asked:
+                number = await self._count(walk, pager)
+                return keys if number is not None and number <= len(keys) else None
+            try:
+                page = await ask(self._source, self._transport, walk, asked[0])
+                heads = [read(record) for record in page.records]
+                asked = pager.follow(walk, page, heads)
+            except GiveUpError:
+                return None
+            if page.rejected or any(head.key is None for head in heads):
+                return None
+            keys.update(head.key for head in heads if head.key is not None)
+        return None
 
     async def _is_of_everything(self, walk: Walk, pager: LinkedPager) -> bool:
         """Whether the server's counts do not keep to the bounds they are asked for."""

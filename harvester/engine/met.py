@@ -52,3 +52,7 @@ class Met:
         )
         seen.update(xxh3_64_intdigest(b"?" + record) for record in rejected)
         return len(seen)
+
+    def without(self, walk: Walk, keys: Iterable[tuple[str, ...]]) -> int:
+        """How many of those that *walk* has met are none of *keys*."""
+        return len(self._seen.get(walk.id, set()).difference(xxh3_64_intdigest(identity(key)) for key in keys))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 
 from msgspec import Raw, Struct
@@ -97,6 +97,10 @@ class Sieve:
             self._novel(walk, records, columns, None)
             if self._met is not None:
                 self._met.add(walk, columns.keys, records)
+
+    def met_without(self, walk: Walk, keys: Iterable[tuple[str, ...]]) -> int:
+        """How many different records *walk* has met besides those of *keys*; 0 where they are not counted."""
+        return 0 if self._met is None or not self._resource.key else self._met.without(walk, keys)
 
     def _count(self, walk: Walk, page: Page, columns: Columns) -> int | None:
         if self._met is None or not self._resource.key:
