@@ -33,9 +33,9 @@ from harvester.engine.source import Blueprint, Source
 from harvester.engine.stopping import unless_stopped
 from harvester.engine.suspicion import MOST_GONE, Suspicion
 from harvester.engine.workshop import Workshop
-from harvester.errors import GiveUpError, Locked, StorageError
+from harvester.errors import BodyIncomplete, ConnectionFailed, GiveUpError, Locked, ServerFault, StorageError, TimedOut
 from harvester.events import Compared, ListingBegun
-from harvester.model import Ending, Walk
+from harvester.model import Ending, Phase, Walk
 from harvester.provider import Repair
 from harvester.store.commits import Commit
 from harvester.store.key_table import KeyTable
@@ -223,8 +223,20 @@ class _Proof:
             raise
         except GiveUpError as error:
             raise _Unlisted(f"the listing of all keys broke off: {error}") from error
+        except (ServerFault, ConnectionFailed, TimedOut, BodyIncomplete) as error:
+            if not self._is_stuck(listings, earlier):
+                raise
+            raise _Unlisted(f"the listing of all keys breaks off at the same place again: {error}") from error
         if not ended:
             raise _Stopped
+
+    def _is_stuck(self, listings: Sequence[Walk], earlier: Mapping[str, tuple[Commit, ...]]) -> bool:
+        """Whether a sweep has not got beyond where an earlier attempt stood: gone on with, it would hold off deltas."""
+        before = {walk.id: commits[-1].tally.requests for walk in listings if (commits := earlier.get(walk.id))}
+        positions = self._crew.positions
+        now = {walk.id: positions[walk.id].tally.requests for walk in listings if walk.id in positions}
+        sweeping = self._evidence.mode is Phase.SWEEP
+        return sweeping and bool(before) and all(number == before.get(name, 0) for name, number in now.items())
 
     def _load(self, letter: str, shop: Workshop, table: KeyTable, label: str | None = None) -> int:
         unreadable = 0

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from harvester.engine.heads_of import heads_of
-from harvester.errors import ConfigError, ConnectionFailed, ResourceRefused
+from harvester.errors import ConfigError, ConnectionFailed, ResourceRefused, ServerFault
 from harvester.store.layout import ShardKind, data_kind
 from harvester.store.verify import verify_run
 from tests.fakes.lake_bench import Bench
-from tests.fakes.lake_server import failing_at, listings
+from tests.fakes.lake_server import failing_at, failing_on, listings
 from tests.fakes.lakeside import PROVIDER
 from tests.fakes.swept_lake import DAY, harvested, remove, rows, tombstones, view
 
@@ -168,3 +168,32 @@ async def test_a_sweep_that_dies_goes_on_there(out: Path, number: int) -> None:
     assert len(tombstones(bench)) == bench.manifest("Property").tombstones == 2
     kinds = {data_kind(path.name) for path in bench.runs("Property")[-1].iterdir()} - {None}
     assert kinds == {ShardKind.PART, ShardKind.DELETED}
+
+
+async def test_a_sweep_whose_listing_always_fails_at_one_place_ends_as_incomplete_and_deltas_go_on(out: Path) -> None:
+    """Each of its listings is begun once and gone on with once: what fails once is mended by the next attempt."""
+    bench = await harvested(out)
+    bench.server.before = failing_on("skiptoken=000029", ServerFault("HTTP 500", status=500))
+    told = []
+    for mode in ("sweep", *["auto"] * 4):
+        bench.mode = mode
+        outcome = (await bench.run("Property"))["Property"]
+        told.append((outcome.mode, outcome.verdict))
+        bench.clock.advance(DAY)
+    assert told == [*[("sweep", "failed")] * 3, ("sweep", "incomplete"), ("delta", "complete")]
+    assert not tombstones(bench)
+
+
+async def test_a_server_that_is_down_for_long_loses_no_sweep(out: Path) -> None:
+    """What fails from the first page on is no place in a listing: the sweep waits, and goes on where it stood."""
+    bench = await harvested(out)
+    bench.mode = "sweep"
+    down = ServerFault("HTTP 500", status=500)
+    bench.server.before = lambda number, url: down if number > 5 else None
+    for _ in range(5):
+        assert (await bench.run("Property"))["Property"].verdict == "failed"
+        bench.clock.advance(DAY)
+    bench.server.before = lambda number, url: None
+    bench.server.asked.clear()
+    assert (await bench.run("Property"))["Property"].verdict == "complete"
+    assert len(bench.server.asked) == 4, "pages of the listing that were not read yet"
