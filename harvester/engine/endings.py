@@ -6,8 +6,8 @@ are within the bounds of the walk, unless its first page has told that, or nothi
 showed that nothing lies behind it.
 
 Rows come and go meanwhile. Only fewer than *both* counts, of before and after, is a gap; without one of before, what
-changed since the walk began is left out of the count. A count proves nothing (P13): where the last page shows nothing
-either, one that is smaller than what came is not believed.
+changed since the walk began is left out of the count, and of what came. A count proves nothing (P13): where the last
+page shows nothing either, one that is smaller than what came is not believed.
 """
 
 from __future__ import annotations

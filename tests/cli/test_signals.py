@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -133,13 +134,17 @@ def test_a_stuck_reader_does_not_keep_a_signal_away() -> None:
 @pytest.mark.parametrize("closed", ["0", "1", "2"])
 def test_a_stream_that_was_closed_before_the_start_does_no_harm(closed: str) -> None:
     """FAULTS R08."""
-    command = f"exec {sys.executable} -m tests.fakes.harvest_process finishes 60 {closed}>&-"
-    process = subprocess.Popen(["/bin/sh", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    begun, tell = os.pipe()
+    command = f"exec {sys.executable} -m tests.fakes.harvest_process finishes 60 {tell} {closed}>&-"
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[tell]
+    )
+    os.close(tell)
     try:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(1.5)  # it waits for the signal, it has not died
+        assert os.read(begun, 1)  # it waits for the signal, it has not died
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     finally:
+        os.close(begun)
         process.kill()
         process.communicate()

@@ -1,13 +1,14 @@
 """A ``harvester run`` whose harvest is imagined: a process to send signals to and to close pipes of.
 
-``python -m tests.fakes.harvest_process BEHAVIOUR GRACE``: ``obeys`` stops when asked, ``talks`` sends events until
+``python -m tests.fakes.harvest_process BEHAVIOUR GRACE [FD]``: ``obeys`` stops when asked, ``talks`` sends events until
 asked, ``ignores`` never stops, ``blocks`` holds the loop itself, ``finishes`` is complete when asked. GRACE is in
-seconds.
+seconds. A byte is written to the descriptor FD once the harvest has begun, for those who read no output.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from dataclasses import replace
@@ -31,6 +32,8 @@ async def imagined_run(_config: Config, *, sink: Sink, stop: anyio.Event, **_cho
     for event in (h.run_started(), h.started()):
         tally(event)
         sink(event)
+    if len(sys.argv) > 3:
+        os.write(int(sys.argv[3]), b"!")
     while BEHAVIOUR == "talks" and not stop.is_set():
         sink(h.page())
         await asyncio.sleep(0)
